@@ -1,0 +1,124 @@
+"""What a solve returns: the coefficients, and how they were obtained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Status(Enum):
+    """How a solve ended; each member carries one sentence of advice.
+
+    Attributes
+    ----------
+    advice : str
+        What the status means and what to do about it.
+    is_success : bool
+        False where the promised accuracy was not reached; estimators then warn.
+    """
+
+    EXACT = ("exact", "The minimum-norm solution fits every equation to rounding; nothing to do.")
+    LEAST_SQUARES = (
+        "least_squares",
+        "There are more equations than unknowns, so the sum of squares was minimised; widen the system to interpolate.",
+    )
+    REGULARIZED = ("regularized", "The penalised sum of squares was minimised; use alpha=0 to interpolate.")
+    CONVERGED = ("converged", "The iteration reached the requested tolerance; lower tol for more digits.")
+    RANK_DEFICIENT = (
+        "rank_deficient",
+        "Equations or unknowns depend on each other, so the solution was truncated at rcond; "
+        "remove repeated rows or neurons, or use alpha > 0.",
+    )
+    INCONSISTENT = (
+        "inconsistent",
+        "Some equations contradict each other, so the sum of squares was minimised; "
+        "average the targets of repeated rows, add a bias, or use alpha > 0.",
+    )
+    ILL_CONDITIONED = (
+        "ill_conditioned",
+        "The condition number leaves fewer than four digits of the coefficients; widen the system, or use alpha > 0.",
+    )
+    ESCALATED = (
+        "escalated",
+        "The requested method breaks down at this condition number, so the more stable one named by method was used; "
+        "use method='auto'.",
+    )
+    MAX_ITER = (
+        "max_iter",
+        "The iteration stopped before the tolerance was reached; raise max_iter or tol, use alpha > 0, "
+        "or use method='auto'.",
+    )
+
+    advice: str
+
+    def __new__(cls, value: str, advice: str) -> Status:
+        """Build a member whose value is its name in lower case."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.advice = advice
+        return member
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the promised accuracy was reached."""
+        return self is not Status.MAX_ITER
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Result of `solve`.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (m, k)
+        Coefficients, one column per right-hand side.
+    intercept : ndarray of shape (k,)
+        Intercepts; zero unless one was fitted.
+    method : str
+        The rung that gave the answer, which may differ from the one asked for.
+    status : Status
+        How the solve ended.
+    n_iter : int
+        Refinements of a direct method, iterations of an iterative one; at least one.
+    rank : int
+        Numerical rank of the system that was solved (rows weighted, intercept eliminated, regularised if alpha > 0); the
+        smaller dimension where the condition estimate shows full rank.
+    condition : float
+        Two-norm condition number of that system, a ratio of singular values of the matrix and not of its Gram matrix.
+        Exact for ``svd``, an estimate otherwise, nan where the method gives none.
+    residual_norm : ndarray of shape (k,)
+        Euclidean norm of sqrt(sample_weight) * (targets - intercept - matrix @ coef).
+    coef_norm : ndarray of shape (k,)
+        Euclidean norms of the columns of `coef`.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    method: str
+    status: Status
+    n_iter: int
+    rank: int
+    condition: float
+    residual_norm: NDArray[np.float64]
+    coef_norm: NDArray[np.float64]
+
+    @property
+    def advice(self) -> str:
+        """One sentence on what the status means and what to do about it."""
+        return self.status.advice
+
+    def __repr__(self) -> str:
+        """Summarise in one line; the coefficients are not printed."""
+        return (
+            f"Solution(method={self.method!r}, status={self.status.name}, coef={self.coef.shape}, rank={self.rank}, "
+            f"condition={self.condition:.2g}, residual_norm={_largest(self.residual_norm)}, "
+            f"coef_norm={_largest(self.coef_norm)}, n_iter={self.n_iter})"
+        )
+
+
+def _largest(norms: NDArray[np.float64]) -> str:
+    """Format the largest of several norms."""
+    return f"{float(norms.max(initial=0.0)):.3g}"
