@@ -1,0 +1,390 @@
+"""The activations: what each one computes, and the facts about it that the theory asks for.
+
+>>> from underdetermined.activations import get_activation
+>>> get_activation("relu").value([-1.0, 2.0])
+array([0., 2.])
+>>> get_activation("shifted_relu(0.5)").kinks
+(-0.5,)
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from math import exp, isfinite, pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from ._hermite import CLOSED_FORMS, quadrature
+from ._kernels import DERIVATIVE, VALUE
+
+__all__ = ["Activation", "geometric_hermite", "get_activation", "hermite", "leaky_relu", "names", "shifted_relu"]
+
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation: its value, its derivative and its analytic facts.
+
+    Catalogue activations come from `get_activation` and run in compiled in-place kernels. One built here with
+    ``function`` (or by handing a callable to `get_activation`) runs in NumPy; of its facts only those that
+    are given are known. Instances are immutable, compare by content and pickle; the catalogue ones by name.
+
+    Parameters
+    ----------
+    name : str
+        Catalogue name, or any name for a user's function.
+    parameters : tuple of float, default=()
+        slope of ``leaky_relu``, c of ``shifted_relu``, coefficients of ``hermite``; empty otherwise.
+    even_degree, odd_degree : int or None, default=None
+        Degree of the even part (f(t) + f(-t))/2 and of the odd part (f(t) - f(-t))/2 where that part is a
+        polynomial; the zero polynomial has degree -1. None: not a polynomial, or not known. A single point
+        (the value of ``step`` at 0) does not count. A part of finite degree is what bars a bias-free
+        network from fitting some antipodal data.
+    homogeneous : int or None, default=None
+        The p with f(c t) = c**p f(t) for every c > 0, or None.
+    bound : float or None, default=None
+        sup |f|, or None where unbounded or not known.
+    lipschitz : float or None, default=None
+        Smallest global Lipschitz constant, or None where there is none or it is not known.
+    is_smooth : bool, default=False
+        Whether f is known to be infinitely differentiable everywhere.
+    kinks : tuple of float, default=()
+        Points where f is not smooth; quadratures split there.
+    function, function_derivative : callable or None, default=None
+        A user's vectorised f and f': a float array in, an array of floats of the same shape out.
+
+    Notes
+    -----
+    At a kink ``derivative`` returns the derivative from the left (0 for ``abs`` and ``step``).
+    """
+
+    name: str
+    parameters: tuple[float, ...] = ()
+    even_degree: int | None = None
+    odd_degree: int | None = None
+    homogeneous: int | None = None
+    bound: float | None = None
+    lipschitz: float | None = None
+    is_smooth: bool = False
+    kinks: tuple[float, ...] = ()
+    function: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    function_derivative: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.function is None and self.name not in VALUE:
+            raise ValueError(f"activation {self.name!r} is not in the catalogue; pass function= to define it")
+        for label in ("parameters", "kinks"):
+            values = tuple(float(value) for value in getattr(self, label))
+            if not all(map(isfinite, values)):
+                raise ValueError(f"{label} of activation {self.name!r} must be finite, got {values}")
+            object.__setattr__(self, label, values)
+
+    def __str__(self) -> str:
+        """The form that `get_activation` reads back: ``name`` or ``name(parameter, ...)``."""
+        return f"{self.name}({', '.join(map(repr, self.parameters))})" if self.parameters else self.name
+
+    def __reduce__(self) -> Any:
+        if self.function is None and self == get_activation(str(self)):
+            return get_activation, (str(self),)
+        return Activation, tuple(getattr(self, label) for label in self.__dataclass_fields__)
+
+    def value(self, z: Any) -> np.ndarray:
+        """f(z), elementwise.
+
+        Parameters
+        ----------
+        z : array-like of any shape
+            float64 and float32 are kept, other real types become float64.
+
+        Returns
+        -------
+        ndarray, shape of z
+            A new C-contiguous array.
+        """
+        out = _new_array(z)
+        self.apply(out)
+        return out
+
+    def derivative(self, z: Any) -> np.ndarray:
+        """f'(z), elementwise; from the left at a kink.
+
+        Parameters
+        ----------
+        z : array-like of any shape
+            float64 and float32 are kept, other real types become float64.
+
+        Returns
+        -------
+        ndarray, shape of z
+            A new C-contiguous array.
+
+        Raises
+        ------
+        ValueError
+            For a user's function that came without ``function_derivative``.
+        """
+        out = _new_array(z)
+        if self.function is None:
+            DERIVATIVE[self.name](out.reshape(-1), self._kernel_parameters)
+        elif self.function_derivative is None:
+            raise ValueError(
+                f"activation {self.name!r} has no derivative; build it as "
+                "Activation(name, function=f, function_derivative=df)"
+            )
+        else:
+            out[...] = _called(self.function_derivative, out, self.name)
+        return out
+
+    def apply(self, z: np.ndarray) -> None:
+        """Overwrite z with f(z), without a temporary array for catalogue activations.
+
+        Parameters
+        ----------
+        z : ndarray of any shape, float64 or float32
+            C-contiguous and writeable.
+
+        Raises
+        ------
+        TypeError
+            If z is not a float64 or float32 array.
+        ValueError
+            If z is not C-contiguous or not writeable.
+        """
+        if not isinstance(z, np.ndarray) or z.dtype not in _FLOATS:
+            kind = z.dtype if isinstance(z, np.ndarray) else type(z).__name__
+            raise TypeError(f"apply overwrites a float64 or float32 array, got {kind}; use value(z) instead")
+        if not (z.flags.c_contiguous and z.flags.writeable):
+            raise ValueError("apply overwrites z, which must be C-contiguous and writeable; use value(z) instead")
+        if self.function is None:
+            VALUE[self.name](z.reshape(-1), self._kernel_parameters)
+        else:
+            z[...] = _called(self.function, z, self.name)
+
+    def hermite_coefficients(self, degree: int, scale: float = 1.0) -> np.ndarray:
+        """Coefficients a_k = E[f(scale g) h_k(g)], g ~ N(0, 1), for k = 0 ... degree.
+
+        h_k = He_k / sqrt(k!) are the probabilists' Hermite polynomials, normalised, so that
+        f(scale g) = sum_k a_k h_k(g) and sum_k a_k^2 = E f(scale g)^2.
+
+        Parameters
+        ----------
+        degree : int, >= 0
+        scale : float, default=1.0, >= 0
+            Standard deviation of the argument.
+
+        Returns
+        -------
+        ndarray, shape (degree + 1,)
+            Absolute error about 1e-14 of the root mean square of f; coefficients that vanish by parity are exactly 0.
+
+        Raises
+        ------
+        ValueError
+            If degree or scale is out of range, or the expectation overflows.
+
+        Notes
+        -----
+        Closed forms where they exist. tanh, sigmoid, softplus, silu, elu and users' functions go
+        through quadrature, split at ``kinks``: cost O(degree^1.5) evaluations of f.
+        """
+        if not isinstance(degree, int | np.integer) or degree < 0:
+            raise ValueError(f"degree must be an integer >= 0, got {degree!r}")
+        if not (isfinite(scale) and scale >= 0):
+            raise ValueError(f"scale must be finite and >= 0, got {scale!r}")
+        degree, scale = int(degree), float(scale)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if scale == 0.0:
+                coefficients = np.zeros(degree + 1)
+                coefficients[0] = self.value(0.0)
+            elif self.function is None and self.name in CLOSED_FORMS:
+                coefficients = CLOSED_FORMS[self.name](degree, scale, self.parameters)
+            else:
+                coefficients = quadrature(self.value, degree, scale, self.kinks)
+        if not np.isfinite(coefficients).all():
+            raise ValueError(f"E[f(scale g) h_k(g)] of {self} is not finite at scale={scale}; use a smaller scale")
+        for parity, limit in enumerate((self.even_degree, self.odd_degree)):
+            if limit is not None:
+                coefficients[max(limit + 2, parity) :: 2] = 0.0
+        return coefficients
+
+    @property
+    def _kernel_parameters(self) -> np.ndarray:
+        return np.array(self.parameters, dtype=np.float64)
+
+
+def _new_array(z: Any) -> np.ndarray:
+    array = np.asarray(z)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"an activation takes real numbers, got an array of dtype {array.dtype}")
+    return np.array(array, dtype=array.dtype if array.dtype in _FLOATS else np.float64, order="C")
+
+
+def _called(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, name: str) -> np.ndarray:
+    result = np.asarray(function(z))
+    if result.shape != z.shape or result.dtype.kind != "f":
+        raise ValueError(
+            f"activation {name!r} must return an array of floats of shape {z.shape}, got dtype {result.dtype} "
+            f"and shape {result.shape}; make the function elementwise"
+        )
+    return result
+
+
+def leaky_relu(slope: float = 0.01) -> Activation:
+    """max(t, 0) + slope min(t, 0)."""
+    slope = float(slope)
+    return Activation(
+        "leaky_relu",
+        (slope,),
+        even_degree=-1 if slope == 1 else None,
+        odd_degree=-1 if slope == -1 else 1,
+        homogeneous=1,
+        lipschitz=max(1.0, abs(slope)),
+        is_smooth=slope == 1,
+        kinks=() if slope == 1 else (0.0,),
+    )
+
+
+def shifted_relu(c: float = 1.0) -> Activation:
+    """max(t + c, 0): for c != 0 every Hermite degree is present, so the flaw of relu is not."""
+    c = float(c)
+    return Activation(
+        "shifted_relu",
+        (c,),
+        odd_degree=None if c else 1,
+        homogeneous=None if c else 1,
+        lipschitz=1.0,
+        kinks=(0.0 - c,),
+    )
+
+
+def hermite(coefficients: Any) -> Activation:
+    """sum_k coefficients[k] h_k(t), h_k the normalised probabilists' Hermite polynomials.
+
+    On the unit sphere with standard Gaussian weights its kernel is sum_k coefficients[k]^2 <x, z>^k.
+    """
+    array = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
+    if array.ndim != 1 or array.size > _HERMITE_LIMIT + 1:
+        raise ValueError(f"coefficients must be one-dimensional, at most {_HERMITE_LIMIT + 1}, got shape {array.shape}")
+    values = tuple(np.trim_zeros(array, "b").tolist()) or (0.0,)
+    present = [k for k, value in enumerate(values) if value]
+    even, odd = (max((k for k in present if k % 2 == parity), default=-1) for parity in (0, 1))
+    return Activation(
+        "hermite",
+        values,
+        even_degree=even,
+        odd_degree=odd,
+        homogeneous=max(even, odd, 0) if len(present) <= 1 and len(values) <= 2 else None,
+        bound=abs(values[0]) if len(values) == 1 else None,
+        lipschitz=sum(map(abs, values[1:])) if len(values) <= 2 else None,
+        is_smooth=True,
+    )
+
+
+def geometric_hermite(ratio: float = 0.5, degree: int = 10) -> Activation:
+    """The designed activation: its kernel on the unit sphere is (1 - ratio) sum_{k <= degree} (ratio <x, z>)^k.
+
+    Slowly decaying coefficients (ratio near 1, high degree) give well-conditioned Gram matrices; a
+    polynomial of degree q resolves at most the polynomials of degree q, whatever the width.
+    """
+    ratio, order = float(ratio), int(degree)
+    if not 0 < ratio < 1:
+        raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
+    if order < 0 or order != degree:
+        raise ValueError(f"degree must be an integer >= 0, got {degree!r}")
+    return hermite(np.sqrt((1.0 - ratio) * ratio ** np.arange(order + 1.0)))
+
+
+_HERMITE_LIMIT = 200
+
+# Largest slopes: gelu' = Phi(t) + t phi(t) peaks at sqrt(2); silu' at 2.399357..., the root of its derivative.
+_GELU_SLOPE = 1.1289041456137206
+_SILU_SLOPE = 1.0998393201288669
+
+_CATALOGUE: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        Activation("identity", (), -1, 1, homogeneous=1, lipschitz=1.0, is_smooth=True),
+        Activation("relu", (), None, 1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
+        leaky_relu(),
+        Activation("abs", (), None, -1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
+        Activation("step", (), 0, None, homogeneous=0, bound=1.0, kinks=(0.0,)),
+        Activation("squared_relu", (), 2, None, homogeneous=2, kinks=(0.0,)),
+        shifted_relu(),
+        Activation("erf", (), -1, None, bound=1.0, lipschitz=2 / sqrt(pi), is_smooth=True),
+        Activation("tanh", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
+        Activation("sigmoid", (), 0, None, bound=1.0, lipschitz=0.25, is_smooth=True),
+        Activation("softplus", (), None, 1, lipschitz=1.0, is_smooth=True),
+        Activation("silu", (), None, 1, lipschitz=_SILU_SLOPE, is_smooth=True),
+        Activation("gelu", (), None, 1, lipschitz=_GELU_SLOPE, is_smooth=True),
+        Activation("elu", (), None, None, lipschitz=1.0, kinks=(0.0,)),
+        Activation("sin", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
+        Activation("cos", (), None, -1, bound=1.0, lipschitz=1.0, is_smooth=True),
+        Activation("sin_cos", (), None, None, bound=sqrt(2), lipschitz=sqrt(2), is_smooth=True),
+        Activation("exp", (), None, None, is_smooth=True),
+        Activation("gaussian", (), None, -1, bound=1.0, lipschitz=exp(-0.5), is_smooth=True),
+        geometric_hermite(),
+    )
+}
+_CONSTRUCTORS: dict[str, Callable[..., Activation]] = {
+    "leaky_relu": leaky_relu,
+    "shifted_relu": shifted_relu,
+    "hermite": lambda *coefficients: hermite(coefficients),
+    "geometric_hermite": geometric_hermite,
+}
+_FORM = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*")
+
+
+def names() -> tuple[str, ...]:
+    """Names of the catalogue, all accepted by `get_activation`."""
+    return tuple(_CATALOGUE)
+
+
+def get_activation(activation: Any) -> Activation:
+    """The `Activation` that a name, a callable or an `Activation` stands for.
+
+    Parameters
+    ----------
+    activation : str, callable or Activation
+        A catalogue name ("relu"), a name with parameters ("leaky_relu(0.1)", "shifted_relu(0.5)",
+        "hermite(0, 1, 0.5)", "geometric_hermite(0.7, 12)"), a vectorised function of an array, or an
+        `Activation`, which is returned as it is. Without parameters leaky_relu has slope 0.01,
+        shifted_relu c = 1 and hermite is ``geometric_hermite(0.5, 10)``.
+
+    Returns
+    -------
+    Activation
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in the catalogue (the message lists the names), or wrong parameters.
+    TypeError
+        For anything else.
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str):
+        return _from_form(activation)
+    if callable(activation):
+        return Activation(getattr(activation, "__name__", type(activation).__name__), function=activation)
+    raise TypeError(f"activation must be a name, a callable or an Activation, got {type(activation).__name__}")
+
+
+def _from_form(form: str) -> Activation:
+    match = _FORM.fullmatch(form)
+    name, arguments = match.groups() if match else (form, None)
+    if name not in _CATALOGUE and name not in _CONSTRUCTORS:
+        close = get_close_matches(name, [*_CATALOGUE, *_CONSTRUCTORS], 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"unknown activation {form!r}.{hint} Known: {', '.join(names())}")
+    if arguments is None and name in _CATALOGUE:
+        return _CATALOGUE[name]
+    if name not in _CONSTRUCTORS:
+        raise ValueError(f"activation {name!r} takes no parameters, got {form!r}")
+    try:
+        return _CONSTRUCTORS[name](*(float(argument) for argument in (arguments or "").split(",") if argument.strip()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cannot read the parameters of activation {form!r}: {error}") from error
