@@ -1,0 +1,339 @@
+"""Hidden features of a random layer, ``A = scale * sigma(X W + b)``: as an array, in tiles, or as an operator."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from threading import local
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
+
+from underdetermined._validation import check_memory
+from underdetermined.activations import Activation, get_activation
+from underdetermined.blocks import run_tiles, slices
+
+__all__ = ["FeatureMap", "FeatureOperator"]
+
+TILE = (256, 1024)  # rows and columns: a tile stays in cache between the product and the activation
+STREAM_BYTES = 2**27  # a block of neurons (or rows) handed to a solver at once
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The hidden layer ``x -> scale * sigma(x W + b)``.
+
+    Parameters
+    ----------
+    weights : array_like of shape (n_inputs, width)
+        W, one column for each neuron; float64 or float32.
+    biases : array_like of shape (width,) or None, default=None
+        b; None means no biases.
+    activation : str, callable or Activation, default="relu"
+        sigma, as `get_activation` takes it.
+    scale : float or None, default=None
+        Factor of every feature; None means ``1 / sqrt(width)``, so that Gram entries are averages over neurons.
+    n_jobs : int or None, default=None
+        Threads; None takes as many as the BLAS would, -1 all cores.
+    tile_size : int or None, default=None
+        Rows and columns of a tile; None fits the cache. It changes speed, and results by rounding only.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a weight or bias is not finite, or the width is 0.
+
+    Notes
+    -----
+    Cost n d m multiplications and n m activations. Each thread multiplies one tile with a single-threaded BLAS
+    and applies the compiled activation while the tile is in cache.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined import FeatureMap
+    >>> hidden = FeatureMap(np.array([[1.0, -1.0]]), activation="relu", scale=1.0)
+    >>> hidden(np.array([[2.0], [-3.0]]))
+    array([[2., 0.],
+           [0., 3.]])
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray | None = None
+    activation: Activation | str | Callable[[np.ndarray], np.ndarray] = "relu"
+    scale: float | None = None
+    n_jobs: int | None = field(default=None, repr=False, compare=False)
+    tile_size: int | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weights = _as_float(self.weights)
+        if weights.ndim != 2 or 0 in weights.shape:
+            raise ValueError(
+                f"weights must have shape (n_inputs, width) with at least one input and one neuron, got shape {weights.shape}."
+            )
+        width = weights.shape[1]
+        biases = None if self.biases is None else np.ascontiguousarray(self.biases, dtype=weights.dtype)
+        if biases is not None and biases.shape != (width,):
+            raise ValueError(f"biases must have shape ({width},), one for each neuron, got {biases.shape}.")
+        for name, values in (("weights", weights), ("biases", biases)):
+            if values is not None and not np.isfinite(values).all():
+                raise ValueError(f"{name} must be finite, got nan or infinite entries.")
+        if self.tile_size is not None and self.tile_size < 1:
+            raise ValueError(f"tile_size={self.tile_size!r} must be at least 1 or None.")
+        scale = width**-0.5 if self.scale is None else float(self.scale)
+        if not np.isfinite(scale) or scale == 0:
+            raise ValueError(f"scale={self.scale!r} must be finite and not zero.")
+        for name, value in (
+            ("weights", weights),
+            ("biases", biases),
+            ("activation", get_activation(self.activation)),
+            ("scale", scale),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs d."""
+        return self.weights.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Number of neurons m."""
+        return self.weights.shape[1]
+
+    @cached_property
+    def largest_weight(self) -> float:
+        """Largest magnitude of a weight."""
+        return _largest(self.weights)
+
+    def astype(self, dtype: Any) -> "FeatureMap":
+        """Return the same map with weights of this dtype (float64 or float32)."""
+        biases = None if self.biases is None else self.biases.astype(dtype)
+        return replace(self, weights=self.weights.astype(dtype), biases=biases)
+
+    def __call__(self, X: Any, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the features of the rows of X.
+
+        Parameters
+        ----------
+        X : {array_like, sparse array} of shape (n_samples, n_inputs)
+            Inputs. float32 inputs give float32 features.
+        out : ndarray of shape (n_samples, width) or None, default=None
+            C-contiguous array of the dtype of the result, to be filled and returned.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, width)
+            Features.
+
+        Raises
+        ------
+        ValueError
+            If X or `out` has the wrong shape or dtype.
+        MemoryError
+            If the features cannot fit in memory; `operator` needs no such array.
+        OverflowError
+            If a feature overflows; the message names the row and its norm.
+        """
+        return self.operator(X).to_dense(out=out)
+
+    def operator(self, X: Any) -> "FeatureOperator":
+        """Return the features of the rows of X as an operator that never holds them all."""
+        return FeatureOperator(self, X)
+
+
+_memory = local()
+
+
+def _scratch(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """Return this thread's working memory, shaped; what it held before is overwritten."""
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    buffer = getattr(_memory, "buffer", None)
+    if buffer is None or buffer.size < n_bytes:
+        _memory.buffer = buffer = np.empty(n_bytes, np.uint8)
+    return buffer[:n_bytes].view(dtype).reshape(shape)
+
+
+def _cut(piece: slice, size: int) -> list[slice]:
+    return [
+        slice(piece.start + s.start, piece.start + s.stop) for s in slices(piece.stop - piece.start, size)
+    ]
+
+
+def _largest(values: Any) -> float:
+    """Largest magnitude as a Python float: nan if there is a nan, 0.0 if there is no entry."""
+    entries = values.data if issparse(values) else values
+    return max(float(entries.max()), -float(entries.min())) if entries.size else 0.0
+
+
+def _as_float(values: Any) -> Any:
+    """Keep float64 and float32 (dense or CSR), turn anything else real into float64."""
+    if issparse(values):
+        values = values.tocsr()
+    else:
+        values = np.asarray(values)
+    if values.dtype == np.float64 or values.dtype == np.float32:
+        return values
+    if np.iscomplexobj(values):
+        raise ValueError("Complex data not supported: inputs and weights must be real.")
+    return values.astype(np.float64)
+
+
+class FeatureOperator(LinearOperator):
+    """The n x m feature matrix of a `FeatureMap` on given rows, as a SciPy linear operator.
+
+    Every product recomputes the features tile by tile, so memory is O(n d + d m) whatever n m is.
+
+    Parameters
+    ----------
+    feature_map : FeatureMap
+        The hidden layer.
+    X : {array_like, sparse array} of shape (n_samples, n_inputs)
+        Rows.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional with ``feature_map.n_inputs`` columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined import FeatureMap
+    >>> hidden = FeatureMap(np.eye(2), activation="tanh", scale=1.0)
+    >>> (hidden.operator(np.eye(2)) @ np.ones(2)).round(4)
+    array([0.7616, 0.7616])
+    """
+
+    def __init__(self, feature_map: FeatureMap, X: Any) -> None:
+        X = _as_float(X)
+        if X.ndim != 2 or X.shape[1] != feature_map.n_inputs:
+            raise ValueError(
+                f"X must have shape (n_samples, {feature_map.n_inputs}) to match the weights, got shape {X.shape}."
+            )
+        largest = _largest(X)
+        if not np.isfinite(largest):
+            raise ValueError("X contains NaN or infinity; remove or impute the rows that do.")
+        if largest * feature_map.largest_weight * X.shape[1] > np.finfo(X.dtype).max:
+            raise OverflowError(
+                f"X holds a value of magnitude {largest:.3g}, so large that X @ weights may overflow {X.dtype}; "
+                "scale the inputs down (for example with StandardScaler)."
+            )
+        self.feature_map = (
+            feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
+        )
+        self.inputs = X
+        self._tile_shape = (feature_map.tile_size, feature_map.tile_size) if feature_map.tile_size else TILE
+        super().__init__(X.dtype, (X.shape[0], feature_map.width))
+
+    def _tiles(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice]]:
+        height, breadth = self._tile_shape
+        return product(_cut(rows, height), _cut(columns, breadth))
+
+    def _tile(self, rows: slice, columns: slice) -> np.ndarray:
+        """Return sigma(X W + b), without the scale, in scratch memory of this thread."""
+        layer = self.feature_map
+        if issparse(self.inputs):
+            tile = self.inputs[rows] @ layer.weights[:, columns]
+        else:
+            tile = _scratch((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
+            np.matmul(self.inputs[rows], layer.weights[:, columns], out=tile)
+        if layer.biases is not None:
+            tile += layer.biases[columns]
+        layer.activation.apply(tile)
+        if layer.activation.lipschitz is None and not np.isfinite(tile.sum()):
+            self._explain_overflow(rows, tile)
+        return tile
+
+    def _explain_overflow(self, rows: slice, tile: np.ndarray) -> None:
+        """Raise for the first row whose features are not finite; a sum alone may overflow innocently."""
+        finite = np.isfinite(tile).all(axis=1)
+        if finite.all():
+            return
+        row = rows.start + int(np.argmin(finite))
+        values = self.inputs[[row]]
+        norm = np.sqrt(values.multiply(values).sum()) if issparse(values) else np.linalg.norm(values)
+        raise OverflowError(
+            f"activation={self.feature_map.activation.name!r} overflows {self.dtype} on row {row} of X, whose norm is "
+            f"{norm:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."
+        )
+
+    def _fill(self, rows: slice, columns: slice, out: np.ndarray) -> np.ndarray:
+        """Write the features of these rows and neurons to `out`."""
+        scale = self.dtype.type(self.feature_map.scale)
+
+        def task(tile: tuple[slice, slice]) -> None:
+            r, c = tile
+            place = out[
+                r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start
+            ]
+            np.multiply(self._tile(r, c), scale, out=place)
+
+        run_tiles(task, self._tiles(rows, columns), n_jobs=self.feature_map.n_jobs)
+        return out
+
+    def to_dense(self, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the whole matrix, in `out` if it is given; see `FeatureMap.__call__`."""
+        n, m = self.shape
+        if out is None:
+            check_memory(n * m * self.dtype.itemsize, f"the {n} x {m} feature matrix")
+            out = np.empty(self.shape, self.dtype)
+        elif out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous:
+            raise ValueError(
+                f"out must be C-contiguous with shape {self.shape} and dtype {self.dtype}, "
+                f"got shape {out.shape} and dtype {out.dtype}."
+            )
+        return self._fill(slice(0, n), slice(0, m), out)
+
+    def column_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield (neurons, features of all rows and these neurons); the array is reused by the next step."""
+        n, m = self.shape
+        breadth = max(
+            1, min(m, self.feature_map.tile_size or max(256, STREAM_BYTES // (self.dtype.itemsize * n)))
+        )
+        buffer = np.empty(n * breadth, self.dtype)
+        for columns in slices(m, breadth):
+            t = columns.stop - columns.start
+            yield columns, self._fill(slice(0, n), columns, buffer[: n * t].reshape(n, t))
+
+    def row_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield (rows, features of these rows and all neurons); the array is reused by the next step."""
+        n, m = self.shape
+        height = max(
+            1, min(n, self.feature_map.tile_size or max(256, STREAM_BYTES // (self.dtype.itemsize * m)))
+        )
+        buffer = np.empty((height, m), self.dtype)
+        for rows in slices(n, height):
+            yield rows, self._fill(rows, slice(0, m), buffer[: rows.stop - rows.start])
+
+    def _matmat(self, other: np.ndarray) -> np.ndarray:
+        n, m = self.shape
+        result = np.zeros((n, other.shape[1]), np.result_type(self.dtype, other.dtype))
+
+        def task(rows: slice) -> None:
+            for _, columns in self._tiles(rows, slice(0, m)):
+                result[rows] += self._tile(rows, columns) @ other[columns]
+
+        run_tiles(task, _cut(slice(0, n), self._tile_shape[0]), n_jobs=self.feature_map.n_jobs)
+        result *= result.dtype.type(self.feature_map.scale)
+        return result
+
+    def _rmatmat(self, other: np.ndarray) -> np.ndarray:
+        n, m = self.shape
+        result = np.zeros((m, other.shape[1]), np.result_type(self.dtype, other.dtype))
+
+        def task(columns: slice) -> None:
+            for rows, _ in self._tiles(slice(0, n), columns):
+                result[columns] += self._tile(rows, columns).T @ other[rows]
+
+        run_tiles(task, _cut(slice(0, m), self._tile_shape[1]), n_jobs=self.feature_map.n_jobs)
+        result *= result.dtype.type(self.feature_map.scale)
+        return result
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self._matmat(np.reshape(x, (-1, 1)))[:, 0]
+
+    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
+        return self._rmatmat(np.reshape(x, (-1, 1)))[:, 0]
