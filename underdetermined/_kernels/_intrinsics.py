@@ -1,9 +1,11 @@
-"""Compilation flags and the three machine operations that the kernels need and Python lacks.
+"""Compilation flags and the machine operations that the kernels need and Python lacks.
 
 ``fma(a, b, c)`` is the fused a*b + c with one rounding; ``bits(x)`` reads a float as the integer
-of the same width and ``from_bits(i)`` is its inverse. All three vectorise. With compilation disabled
-(``NUMBA_DISABLE_JIT=1``) exact, slow Python twins take their place, so that coverage and results do
-not depend on the compiler.
+of the same width and ``from_bits(i)`` is its inverse; ``power_of_two(t)`` is 2**k from t = k + 1.5 * 2**52
+(2**23 in float32), the sum whose rounding made k an integer. ``like(x, c)`` is c in the type of x, and
+``pick(x, double, single)`` is double for a float64 x, single for a float32 x, decided at compilation: with them
+one text serves both dtypes. All vectorise. With compilation disabled (``NUMBA_DISABLE_JIT=1``) exact, slow
+Python twins take their place, so that coverage and results do not depend on the compiler.
 """
 
 from fractions import Fraction
@@ -56,8 +58,42 @@ def _from_bits(typingctx, i):
     return _FLOAT[i](i), codegen
 
 
+@intrinsic
+def _power_of_two(typingctx, t):
+    if t not in _INTEGER:
+        return None
+    shift, bias = (52, 1023) if t == types.float64 else (23, 127)
+
+    def codegen(context, builder, signature, arguments):
+        integer = context.get_value_type(_INTEGER[t])
+        biased = builder.add(builder.bitcast(arguments[0], integer), integer(bias))
+        return builder.bitcast(builder.shl(biased, integer(shift)), context.get_value_type(t))
+
+    return t(t), codegen
+
+
+@intrinsic
+def _like(typingctx, x, constant):
+    def codegen(context, builder, signature, arguments):
+        return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
+
+    return x(x, constant), codegen
+
+
+@intrinsic
+def _pick(typingctx, x, double, single):
+    if x not in _INTEGER:
+        return None
+    chosen = 1 if x == types.float64 else 2
+
+    def codegen(context, builder, signature, arguments):
+        return arguments[chosen]
+
+    return (double if chosen == 1 else single)(x, double, single), codegen
+
+
 def _fma_exact(a, b, c):
-    kind = type(c)
+    kind = np.float32 if isinstance(c, np.float32) else np.float64
     if not (isfinite(a) and isfinite(b) and isfinite(c)):
         return kind(a * b + c)
     exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
@@ -82,8 +118,24 @@ def _from_bits_twin(i):
     return i.view(np.float64 if i.dtype == np.int64 else np.float32)
 
 
+def _power_of_two_twin(t):
+    kind, shift, bias = (np.uint64, 52, 1023) if t.dtype == np.float64 else (np.uint32, 23, 127)
+    shifted = (int(t.view(kind)) + bias) << shift
+    return kind(shifted % 2 ** (8 * t.itemsize)).view(t.dtype)
+
+
+def _like_twin(x, constant):
+    return type(x)(constant)
+
+
+def _pick_twin(x, double, single):
+    return double if x.dtype == np.float64 else single
+
+
 if config.DISABLE_JIT:
     kernel = np.errstate(all="ignore")  # as decorator: compiled code does not warn, so neither does the twin
     fma, bits, from_bits = _fma_exact, _bits_twin, _from_bits_twin
+    power_of_two, like, pick = _power_of_two_twin, _like_twin, _pick_twin
 else:
     fma, bits, from_bits = _fma, _bits, _from_bits
+    power_of_two, like, pick = _power_of_two, _like, _pick
