@@ -243,7 +243,7 @@ class FeatureOperator(LinearOperator):
         if layer.biases is not None:
             tile += layer.biases[columns]
         layer.activation.apply(tile)
-        if layer.activation.lipschitz is None and not np.isfinite(tile.sum()):
+        if layer.activation.lipschitz is layer.activation.bound is None and not np.isfinite(tile.sum()):
             self._explain_overflow(rows, tile)
         return tile
 
@@ -254,7 +254,8 @@ class FeatureOperator(LinearOperator):
             return
         row = rows.start + int(np.argmin(finite))
         values = self.inputs[[row]]
-        norm = np.sqrt(values.multiply(values).sum()) if issparse(values) else np.linalg.norm(values)
+        values = values.toarray() if issparse(values) else values
+        norm = np.abs(values).max() * np.linalg.norm(values / np.abs(values).max())  # its square may overflow
         raise OverflowError(
             f"activation={self.feature_map.activation.name!r} overflows {self.dtype} on row {row} of X, whose norm is "
             f"{norm:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."

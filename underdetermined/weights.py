@@ -8,10 +8,13 @@ by the caller.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
+
+from underdetermined.blocks import single_threaded_blas
 
 __all__ = ["SAMPLERS", "sample_gaussian", "sample_sphere", "sample_orthogonal", "sample_sobol", "get_sampler"]
 
@@ -24,6 +27,11 @@ SOBOL_BITS = 32
 def _generator(seed: int, block: int) -> np.random.Generator:
     key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, block], np.uint64)))
+
+
+def _gaussian_block(n_inputs: int, seed: int, block: int) -> Sample:
+    rng = _generator(seed, block)
+    return rng.standard_normal((BLOCK_LENGTH, n_inputs)), rng.standard_normal(BLOCK_LENGTH)
 
 
 def _check(n_inputs: int, width: int, seed: int, start: int) -> None:
@@ -89,12 +97,7 @@ def sample_gaussian(n_inputs: int, width: int, *, seed: int, start: int = 0) -> 
     True
     """
     _check(n_inputs, width, seed, start)
-
-    def block(index: int) -> Sample:
-        rng = _generator(seed, index)
-        return rng.standard_normal((BLOCK_LENGTH, n_inputs)), rng.standard_normal(BLOCK_LENGTH)
-
-    return _assemble(block, BLOCK_LENGTH, n_inputs, width, start)
+    return _assemble(partial(_gaussian_block, n_inputs, seed), BLOCK_LENGTH, n_inputs, width, start)
 
 
 def sample_sphere(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sample:
@@ -129,9 +132,13 @@ def sample_sphere(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sa
     >>> np.allclose(np.linalg.norm(weights, axis=0), 2.0)
     True
     """
-    weights, biases = sample_gaussian(n_inputs, width, seed=seed, start=start)
-    weights *= np.sqrt(n_inputs) / np.linalg.norm(weights, axis=0)
-    return weights, biases
+    _check(n_inputs, width, seed, start)
+
+    def block(index: int) -> Sample:
+        directions, biases = _gaussian_block(n_inputs, seed, index)
+        return directions * (np.sqrt(n_inputs) / np.linalg.norm(directions, axis=1))[:, None], biases
+
+    return _assemble(block, BLOCK_LENGTH, n_inputs, width, start)
 
 
 def sample_orthogonal(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sample:
@@ -176,7 +183,8 @@ def sample_orthogonal(n_inputs: int, width: int, *, seed: int, start: int = 0) -
 
     def block(index: int) -> Sample:
         rng = _generator(seed, index)
-        factor, triangle = np.linalg.qr(rng.standard_normal((groups, n_inputs, n_inputs)))
+        with single_threaded_blas():  # rounding must not depend on the number of threads
+            factor, triangle = np.linalg.qr(rng.standard_normal((groups, n_inputs, n_inputs)))
         factor *= np.where(np.diagonal(triangle, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None, :]
         directions = factor.transpose(0, 2, 1).reshape(length, n_inputs)
         norms = np.sqrt(rng.chisquare(n_inputs, length))
