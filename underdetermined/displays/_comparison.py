@@ -1,0 +1,80 @@
+"""One figure from a comparison: predictions out of fold, leave-one-out path, scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
+
+from underdetermined._compat import check_matplotlib_support
+from underdetermined.comparison import Comparison
+from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
+
+_FONT_SIZE = 14
+
+
+def draw_comparison(comparison: Comparison) -> Any:
+    """Draw predictions against the truth, and the leave-one-out path beside them.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `underdetermined.comparison.compare` returned.
+
+    Returns
+    -------
+    matplotlib Figure
+        Left, for each row the prediction of the model that has not seen it: a scatter plot for regression, a
+        confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so.
+
+    Notes
+    -----
+    The figure belongs to no window: save it with its ``savefig``.
+    """
+    check_matplotlib_support("draw_comparison")
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    has_path = getattr(comparison.estimator, "loo_path_", None) is not None
+    score = comparison.scores[len(comparison.fits) - 1]
+    with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
+        figure = Figure(figsize=(13 if has_path else 7, 5.8), layout="constrained")
+        axes = figure.subplots(1, 2 if has_path else 1, squeeze=False)[0]
+        _draw_predictions(comparison, axes[0])
+        axes[0].set_title(f"{score.label}\nout of fold, {comparison.metric} {score.mean:.3f}")
+        if has_path:
+            LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=axes[1])
+            axes[1].set_title(f"{comparison.table.source}: choice of the penalty\nfrom all rows, no refits")
+    return figure
+
+
+def _draw_predictions(comparison: Comparison, ax: Any) -> None:
+    from matplotlib import ticker
+
+    predictions = comparison.scores[len(comparison.fits) - 1].predictions
+    if comparison.task == "classification":
+        labels = [str(label) for label in comparison.estimator.classes_]
+        ConfusionMatrixDisplay.from_predictions(
+            comparison.targets,
+            predictions,
+            display_labels=labels,
+            ax=ax,
+            cmap="Blues",
+            colorbar=False,
+            xticks_rotation="vertical" if max(map(len, labels)) * len(labels) > 40 else "horizontal",
+        )
+        return
+    PredictionErrorDisplay.from_predictions(
+        comparison.targets,
+        predictions,
+        kind="actual_vs_predicted",
+        subsample=2000,
+        random_state=0,
+        ax=ax,
+        scatter_kwargs={"color": "#0072B2", "alpha": 0.5},
+        line_kwargs={"color": "#D55E00", "linewidth": 2},
+    )
+    for axis in (ax.xaxis, ax.yaxis):  # scikit-learn puts ticks at the extremes, which reads as 105.2, 185.5
+        axis.set_major_locator(ticker.MaxNLocator(6))
+        axis.set_major_formatter(ticker.ScalarFormatter())
+    ax.set(xlabel=f"predicted {comparison.table.target_name}", ylabel=f"true {comparison.table.target_name}")
