@@ -35,7 +35,7 @@ SOLVERS: dict[str, tuple[_Rung, str | None]] = {
     "qr": (qr, None),
     "svd": (truncated_svd, None),
     "mixed": (mixed, "cholesky"),
-    "cg": (cg, "lsmr"),
+    "cg": (cg, "qr"),
     "lsmr": (lsmr, None),
 }
 _ITERATIVE = frozenset({"cg", "lsmr"})
@@ -119,9 +119,9 @@ def solve(
         Singular values <= rcond * s_max count as zero, in [0, 1); by default max(n, m) * eps, as in `numpy.linalg.lstsq`. With
         alpha > 0 these are the singular values sqrt(s^2 + alpha) of the penalised system.
     tol : float, default=1e-10
-        For cg and lsmr: |residual| <= tol |y|, or, where the equations have no exact solution,
-        |A.T residual| <= tol |A| |residual|. The direct methods and mixed always work to rounding. The default leaves a
-        relative coefficient error of about tol times the condition number.
+        For cg: |residual| <= tol |y|, or |A.T residual| <= tol |A| |residual| for a tall system. For lsmr:
+        |residual| <= tol (|A| |coef| + |y|), or |A.T residual| <= tol |A| |residual|. The relative coefficient error is then
+        up to tol times the condition number. The direct methods and mixed always work to rounding.
     max_iter : int, optional
         For cg and lsmr: most iterations, by default 10 p + 100 with p the smaller dimension. Direct methods ignore it: they
         never iterate more than ten times.

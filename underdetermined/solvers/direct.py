@@ -202,7 +202,7 @@ def truncated_svd(reduced: ReducedSystem, cutoff: float) -> Outcome:
 def _truncated(
     reduced: ReducedSystem, factor: FloatArray, projected: FloatArray | None, cutoff: float
 ) -> Outcome:
-    """Solve with the singular values of L that exceed cutoff * s_max, then refine once within their span."""
+    """Solve with the singular values of L that exceed cutoff * s_max, then refine within their span."""
     left, values, right = svd(np.tril(factor), overwrite_a=True, check_finite=False)
     rank = int(np.count_nonzero(values > cutoff * values[0]))
     left, values, right = left[:, :rank], values[:rank], right[:rank]
@@ -213,12 +213,10 @@ def _truncated(
         weights = (left.T @ rows) / values[:, np.newaxis]
         return left @ (weights / values[:, np.newaxis])
 
-    if projected is None:
-        theta = reduced.correction(solve_gram, reduced.targets)
-    else:
-        theta = left @ ((right @ projected) / values[:, np.newaxis])
-    theta = theta + reduced.correction(solve_gram, reduced.residual(theta))
-    return Outcome(theta, "svd", float(values[0] / values[-1]), rank, 1)
+    condition = float(values[0] / values[-1])
+    start = None if projected is None else left @ ((right @ projected) / values[:, np.newaxis])
+    theta, n_iter, _ = refine(reduced, solve_gram, condition, float(values[0]), start)
+    return Outcome(theta, "svd", condition, rank, n_iter)
 
 
 def _householder(reduced: ReducedSystem) -> tuple[FloatArray, FloatArray | None]:

@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from scipy.sparse.linalg import lsmr as scipy_lsmr
 
 from underdetermined._linalg import (
+    EPS,
     cholesky_in_place,
     inverse_scale,
     largest_eigenvalue,
@@ -33,7 +34,7 @@ _CG_INNER_TOL = 1e-8
 
 
 def conjugate_gradients(
-    apply: Apply, precondition: Apply, right: FloatArray, *, rtol: float, max_iter: int
+    apply: Apply, precondition: Apply, right: FloatArray, *, rtol: float, smallest: float, max_iter: int
 ) -> tuple[FloatArray, int, bool]:
     """Preconditioned conjugate gradients for several right-hand sides at once, from zero.
 
@@ -50,6 +51,8 @@ def conjugate_gradients(
         Right-hand sides.
     rtol : float
         Reduction to reach.
+    smallest : float
+        Curvature, relative to the squared length of a direction, below which the matrix counts as singular.
     max_iter : int
         Most iterations.
 
@@ -59,7 +62,7 @@ def conjugate_gradients(
     n_iter : int
         Iterations made.
     broken : bool
-        Whether a direction of zero or negative curvature ended the iteration: the matrix is numerically singular.
+        Whether a direction without curvature ended the iteration: the matrix is numerically singular.
     """
     solution = np.zeros_like(right)
     residual = right.copy()
@@ -70,7 +73,7 @@ def conjugate_gradients(
         image = apply(direction)
         curvature = np.einsum("ij,ij->j", direction, image)
         active = energy > goal
-        if np.any(active & ~(curvature > 0.0)):
+        if np.any(active & ~(curvature > smallest * np.einsum("ij,ij->j", direction, direction))):
             return solution, step, True
         length = np.where(active, energy / np.where(active, curvature, 1.0), 0.0)
         solution += length * direction
@@ -101,7 +104,8 @@ def cg(reduced: ReducedSystem, cutoff: float, *, tol: float, max_iter: int | Non
     Returns
     -------
     Outcome or Breakdown
-        Breakdown where the Gram is numerically singular, or the residual of the original equations stops falling.
+        Breakdown where the Gram is numerically singular, or the residual of the original equations stops falling; without
+        room for the Gram, LSMR takes over at once.
 
     Notes
     -----
@@ -112,6 +116,7 @@ def cg(reduced: ReducedSystem, cutoff: float, *, tol: float, max_iter: int | Non
     p = reduced.short_side
     limit = 10 * p + 100 if max_iter is None else int(max_iter)
     memory = available_memory()
+    gram, apply = None, reduced.gram_apply
     if memory is None or 8 * p * p <= memory // 2:
         gram, _ = reduced.gram()
 
@@ -119,40 +124,46 @@ def cg(reduced: ReducedSystem, cutoff: float, *, tol: float, max_iter: int | Non
             if vectors.shape[1] == 1:
                 return symmetric_apply(gram, vectors[:, 0])[:, np.newaxis]
             return blas.dsymm(1.0, gram, vectors, lower=1)
-    else:
-        apply = reduced.gram_apply
+
     precondition = nystrom(apply, p)
-    norm = np.sqrt(largest_eigenvalue(lambda v: apply(v[:, np.newaxis])[:, 0], p, steps=6))
+    top = largest_eigenvalue(lambda v: apply(v[:, np.newaxis])[:, 0], p, steps=6)
     theta = np.zeros((reduced.shape[1], reduced.targets.shape[1]))
-    scale = np.linalg.norm(reduced.targets, axis=0)
     residual, n_iter, previous = reduced.targets, 0, np.inf
     while True:
-        error = _relative_misfit(reduced, residual, scale, norm)
-        if error <= tol:
+        error = _misfit(reduced, theta, residual, np.sqrt(top), tol)
+        if error <= 1.0:
             return Outcome(theta, "cg", np.nan, p, max(n_iter, 1))
         if n_iter >= limit:
             return Outcome(theta, "cg", np.nan, p, n_iter, converged=False)
-        if not error <= 0.5 * previous:
-            return Breakdown(np.inf)
-        previous = error
         part, steps, broken = conjugate_gradients(
-            apply, precondition, reduced.to_short(residual), rtol=_CG_INNER_TOL, max_iter=limit - n_iter
+            apply,
+            precondition,
+            reduced.to_short(residual),
+            rtol=_CG_INNER_TOL,
+            smallest=4.0 * EPS * top,
+            max_iter=limit - n_iter,
         )
         n_iter += steps
-        if broken:
-            return Breakdown(np.inf)
+        if broken or not error <= 0.5 * previous:
+            return lsmr(reduced, cutoff, tol=tol, max_iter=max_iter) if gram is None else Breakdown(np.inf)
+        previous = error
         theta = theta + (reduced.rmatmat(part) if reduced.is_wide else part)
         residual = reduced.residual(theta)
 
 
-def _relative_misfit(reduced: ReducedSystem, residual: FloatArray, scale: FloatArray, norm: float) -> float:
-    """Largest over the columns of min(|r| / |y|, |A.T r| / (|A| |r|)), the second for tall systems only."""
+def _misfit(reduced: ReducedSystem, theta: FloatArray, residual: FloatArray, norm: float, tol: float) -> float:
+    """How far the residual is from its goal, as a factor: the largest over the columns.
+
+    The goal is tol |y|, or |A.T r| <= tol |A| |r| for a tall system, but never below what rounding leaves.
+    """
     size = np.linalg.norm(residual, axis=0)
-    error = np.where(size > 0.0, size / np.where(scale > 0.0, scale, 1.0), 0.0)
+    rounding = 10.0 * EPS * norm * np.linalg.norm(theta, axis=0)
+    tiny = np.finfo(np.float64).tiny
+    factor = size / np.maximum(np.maximum(tol * np.linalg.norm(reduced.targets, axis=0), rounding), tiny)
     if not reduced.is_wide:
         normal = np.linalg.norm(reduced.rmatmat(residual), axis=0)
-        error = np.minimum(error, np.where(size > 0.0, normal / np.where(size > 0.0, norm * size, 1.0), 0.0))
-    return float(error.max())
+        factor = np.minimum(factor, normal / np.maximum(max(tol, 10.0 * EPS) * norm * size, tiny))
+    return float(factor.max())
 
 
 def mixed(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
@@ -189,7 +200,7 @@ def mixed(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
     def solve_gram(right: FloatArray) -> FloatArray:
         nonlocal count
         solution, steps, _ = conjugate_gradients(
-            reduced.gram_apply, precondition, right, rtol=_MIXED_INNER_TOL, max_iter=_MAX_INNER
+            reduced.gram_apply, precondition, right, rtol=_MIXED_INNER_TOL, smallest=0.0, max_iter=_MAX_INNER
         )
         count += steps
         return solution

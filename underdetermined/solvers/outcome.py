@@ -57,9 +57,10 @@ def refine(
 ) -> tuple[FloatArray, int, bool]:
     """Correct a solution with its own residual until the corrections are down to rounding, or stall.
 
-    Each correction is the previous one times about eps cond^2 (the error of the factor); the attainable error is
-    floor = eps cond, plus eps cond^2 |residual| / (|A| |theta|) for a least-squares fit. Stopping needs the error that is
-    *left*, which the observed rate of the corrections predicts.
+    Each correction is a fraction of the one before, about eps cond^2 for a factor of a rounded Gram matrix; the attainable
+    error is floor = eps cond, plus eps cond^2 |residual| / (|A| |theta|) for a least-squares fit. Stopping needs the error
+    that is *left*, which the observed rate of the corrections predicts. A wide system is also refined until its residual is
+    down to eps |A| |theta|: with the error at its floor, it may still be cond times that.
 
     Parameters
     ----------
@@ -88,20 +89,25 @@ def refine(
         residual = reduced.residual(theta)
         update = reduced.correction(solve_gram, residual)
         theta = theta + update
-        size = np.linalg.norm(theta, axis=0)
-        change = np.linalg.norm(update, axis=0)
+        size, change, misfit = (np.linalg.norm(x, axis=0) for x in (theta, update, residual))
         if not np.isfinite(change).all():
             return theta, step, False
-        misfit = 0.0 if reduced.is_wide else np.linalg.norm(residual, axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            floor = EPS * condition * (1.0 + np.nan_to_num(condition * misfit / (norm * size), posinf=np.inf))
-        # Each right-hand side has its own floor; a column without any solution (zero targets) is at its floor.
-        excess = float(np.max(np.where(change > 0.0, change / np.maximum(floor * size, np.finfo(float).tiny), 0.0)))
-        relative = float(np.max(np.where(change > 0.0, change / np.maximum(size, np.finfo(float).tiny), 0.0)))
+        # What rounding leaves, for the coefficients and for the residual; each right-hand side has its own.
+        lowest = EPS * condition * size
+        unfinished = misfit / _positive(EPS * norm * size)
+        if not reduced.is_wide:
+            lowest, unfinished = lowest + EPS * condition**2 * misfit / norm, 0.0 * unfinished
+        excess = float(np.max(change / _positive(lowest)))
+        relative = float(np.max(change / _positive(size)))
         rate = relative / previous
-        if excess * min(rate, 1.0) <= 0.1:
+        if max(excess, float(np.max(unfinished))) * min(rate, 1.0) <= 0.1:
             return theta, step, True
         if rate > 0.5:
             return theta, step, excess <= 30.0
         previous = relative
     return theta, MAX_REFINEMENTS, False
+
+
+def _positive(values: FloatArray) -> FloatArray:
+    """Keep zero out of denominators; a zero there comes with a zero above it."""
+    return np.maximum(values, np.finfo(np.float64).tiny)
