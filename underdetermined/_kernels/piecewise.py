@@ -24,7 +24,7 @@ import numpy as np
 
 from ._intrinsics import fma, inline, kernel
 
-_BLOCK = 512
+_BLOCK = 256
 
 
 @kernel
@@ -141,23 +141,84 @@ def _shifted_relu_derivative(z, parameters):
 
 
 @inline
-def _clenshaw(z, coefficients, weighted):
-    # b_k = a_k + z b_{k+1} / sqrt(k+1) - sqrt((k+1)/(k+2)) b_{k+2}, and the sum is b_0.
-    scratch = np.zeros((2, _BLOCK))
+def _monic(parameters, order):
+    """Coefficients of He_0, He_1, ... instead of h_0, h_1, ..., of the polynomial (order 0) or its derivative
+    (order 1), in double-double."""
+    size = parameters.size
+    while size > 1 and parameters[size - 1] == 0.0:
+        size -= 1
+    table = np.zeros((2, max(size - order, 1)))
+    high, low = 1.0, 0.0  # 1 / sqrt(k!)
+    for k in range(size):
+        if k > 1:
+            root = sqrt(np.float64(k))
+            root_low = fma(-root, root, np.float64(k)) / (2.0 * root)
+            quotient = high / root
+            low = (fma(-quotient, root, high) + (low - quotient * root_low)) / root
+            high = quotient + low
+            low = (quotient - high) + low
+        if k >= order:
+            c = parameters[k] * (np.float64(k) if order else 1.0)
+            c_low = fma(parameters[k], np.float64(k), -c) if order else 0.0
+            table[0, k - order] = c * high
+            table[1, k - order] = fma(c, high, -c * high) + (c * low + c_low * high)
+    return table
+
+
+@inline
+def _round_double(z, a, scratch):
+    # b_k = a_k + z b_{k+1} - (k+1) b_{k+2} in double-double: the result is right to a rounding or two even near the
+    # zeros of the polynomial and at high degree, where float64 keeps no digit.
+    one, one_low, two, two_low = scratch[0], scratch[1], scratch[2], scratch[3]
+    for k in range(a.shape[1] - 2, -1, -1):
+        factor, high, low = -np.float64(k + 1), a[0, k], a[1, k]
+        for j in range(z.size):
+            x = np.float64(z[j])
+            p = x * one[j]
+            q = factor * two[j]
+            rest = fma(x, one_low[j], fma(x, one[j], -p)) + fma(factor, two_low[j], fma(factor, two[j], -q))
+            s = p + q
+            v = s - p
+            t = s + high
+            w = t - s
+            rest = (rest + low) + (((p - (s - v)) + (q - v)) + ((s - (t - w)) + (high - w)))
+            two[j] = t + rest
+            two_low[j] = rest - (two[j] - t)
+        one, one_low, two, two_low = two, two_low, one, one_low
+    return one
+
+
+@inline
+def _round_single(z, a, scratch):
+    # float64 has the digits that a float32 result needs.
+    one, two = scratch[0], scratch[2]
+    for k in range(a.shape[1] - 2, -1, -1):
+        factor, high = -np.float64(k + 1), a[0, k]
+        for j in range(z.size):
+            two[j] = fma(factor, two[j], fma(np.float64(z[j]), one[j], high))
+        one, two = two, one
+    return one
+
+
+@inline
+def _clenshaw(z, parameters, order):
+    a = _monic(parameters, order)
+    degree = a.shape[1] - 1
+    scratch = np.empty((4, _BLOCK))
+    inf = z.dtype.type(np.inf)
+    even = degree % 2 == 0
     for start in range(0, z.size, _BLOCK):
         part = z[start : start + _BLOCK]
-        one, two = scratch[0, : part.size], scratch[1, : part.size]
-        one[:] = 0.0
-        two[:] = 0.0
-        for k in range(coefficients.size - 1 - weighted, -1, -1):
-            a = coefficients[k + weighted] * (sqrt(k + 1.0) if weighted else 1.0)
-            u, v = 1.0 / sqrt(k + 1.0), -sqrt((k + 1.0) / (k + 2.0))
-            for j in range(part.size):
-                b = fma(v, two[j], fma(u * np.float64(part[j]), one[j], a))
-                two[j] = one[j]
-                one[j] = b
+        scratch[0] = a[0, degree]
+        scratch[1] = a[1, degree]
+        scratch[2:] = 0.0
+        result = _round_double(part, a, scratch) if z.itemsize == 8 else _round_single(part, a, scratch)
         for j in range(part.size):
-            part[j] = one[j] if part[j] == part[j] else part[j]
+            x, y = part[j], z.dtype.type(result[j])
+            # An intermediate overflow ends as nan; the leading term says which infinity it should have been.
+            up = (a[0, degree] > 0.0) == (even or x > 0.0)
+            y = y if abs(y) <= inf else (inf if up else -inf)
+            part[j] = y if x == x else x
 
 
 @kernel
