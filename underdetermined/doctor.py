@@ -64,8 +64,10 @@ class Diagnosis:
         Bytes available now, None where the system does not say.
     blas : tuple of Blas
         The libraries loaded.
+    is_compiled : bool
+        Whether kernels are compiled at all.
     cache : str
-        Folder that keeps compiled kernels, empty when kernels are not compiled.
+        Folder that keeps compiled kernels, empty when there is none.
     cache_writable : bool
         Whether a file can be written there.
     advice : tuple of str
@@ -78,6 +80,7 @@ class Diagnosis:
     cores: int
     memory: int | None
     blas: tuple[Blas, ...]
+    is_compiled: bool
     cache: str
     cache_writable: bool
     advice: tuple[str, ...]
@@ -122,7 +125,7 @@ def examine() -> Diagnosis:
         for library in threadpool_info()
         if library["user_api"] == "blas"
     )
-    cache = _cache_folder()
+    is_compiled, cache = _kernel_cache()
     writable = bool(cache) and _is_writable(Path(cache))
     cores = cpu_count()
     return Diagnosis(
@@ -132,9 +135,10 @@ def examine() -> Diagnosis:
         cores,
         available_memory(),
         blas,
+        is_compiled,
         cache,
         writable,
-        (*blas_advice(blas, instructions, cores), *_cache_advice(cache, writable)),
+        (*blas_advice(blas, instructions, cores), *_cache_advice(is_compiled, cache, writable)),
     )
 
 
@@ -190,21 +194,21 @@ def blas_advice(blas: Iterable[Blas], instructions: Iterable[str], cores: int) -
     return tuple(dict.fromkeys(advice))
 
 
-def _cache_advice(cache: str, writable: bool) -> tuple[str, ...]:
-    if not cache:
+def _cache_advice(is_compiled: bool, cache: str, writable: bool) -> tuple[str, ...]:
+    if not is_compiled:
         return ("kernels are not compiled, so activations are slow; unset NUMBA_DISABLE_JIT",)
     if not writable:
         return (
-            f"compiled kernels cannot be kept in {cache}, so every process compiles them again; "
+            f"compiled kernels cannot be kept{f' in {cache}' if cache else ''}, so every process compiles them again; "
             "set NUMBA_CACHE_DIR to a folder that can be written",
         )
     return ()
 
 
-def _cache_folder() -> str:
+def _kernel_cache() -> tuple[bool, str]:
     # A kernel that is plain Python, because compilation is disabled, keeps no statistics.
     statistics = getattr(next(iter(VALUE.values())), "stats", None)
-    return str(getattr(statistics, "cache_path", "") or "")
+    return statistics is not None, str(getattr(statistics, "cache_path", None) or "")
 
 
 def _is_writable(folder: Path) -> bool:
