@@ -185,6 +185,11 @@ class ReducedSystem:
         """Whether the rows are those of the original matrix."""
         return self._scale is None and self._mirror is None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the matrix is an array in memory, rather than sparse or an operator."""
+        return self._matrix.array is not None
+
     def _transform(self, values: FloatArray) -> FloatArray:
         """Map n rows to the n_rows reduced ones; never writes into its argument."""
         if self._scale is not None:
@@ -193,11 +198,17 @@ class ReducedSystem:
             values = (values - np.outer(self._mirror, self._mirror @ values))[1:]
         return values
 
+    def unreflect(self, values: FloatArray) -> FloatArray:
+        """Map reduced rows back to weighted rows: the transpose of the reflection that removed the intercept."""
+        if self._mirror is None:
+            return values
+        values = np.vstack([np.zeros((1, values.shape[1])), values])
+        values -= np.outer(self._mirror, self._mirror @ values)
+        return values
+
     def _transform_back(self, values: FloatArray) -> FloatArray:
         """Transpose of `_transform`."""
-        if self._mirror is not None:
-            values = np.vstack([np.zeros((1, values.shape[1])), values])
-            values -= np.outer(self._mirror, self._mirror @ values)
+        values = self.unreflect(values)
         if self._scale is not None:
             values = values * self._scale[:, np.newaxis]
         return values
@@ -245,7 +256,7 @@ class ReducedSystem:
         if self.is_plain:
             yield from self._matrix.row_tiles()
             return
-        image = None
+        image = np.zeros(self.n_unknowns)
         if self._mirror is not None:
             # One pass for mirror.T D A, a second one for the rows: a reflection needs all rows at once.
             weighted = self._mirror if self._scale is None else self._mirror * self._scale

@@ -17,10 +17,9 @@ from underdetermined.solvers.direct import (
     cholesky_qr,
     gram_cholesky,
     is_resolved,
-    qr,
-    truncated_svd,
 )
 from underdetermined.solvers.iterative import cg, lsmr, mixed
+from underdetermined.solvers.orthogonal import qr, truncated_svd
 from underdetermined.solvers.outcome import Breakdown, Outcome
 from underdetermined.system import LinearSystem, ReducedSystem
 
@@ -91,8 +90,8 @@ def solve(
 ) -> Solution:
     """Minimum-norm least-squares solution of A @ coef = y, or the ridge solution.
 
-    Minimises ``sum_i w_i |y_i - b - a_i coef|^2 + alpha |coef|^2`` over `coef` (and b with `fit_intercept`); with alpha = 0 and
-    many minimisers, the one of smallest norm: ``coef = A.T (A A.T)^-1 y`` for a wide matrix of full rank.
+    Minimises ``sum_i w_i |y_i - b - a_i coef|^2 + alpha |coef|^2`` over `coef` (and b with `fit_intercept`). If alpha = 0
+    leaves many minimisers, the one of smallest norm is returned: ``coef = A.T (A A.T)^-1 y`` for a wide matrix of full rank.
 
     Parameters
     ----------
@@ -116,8 +115,8 @@ def solve(
     alpha : float, default=0.0
         Ridge penalty, >= 0; the intercept is not penalised.
     rcond : float, optional
-        Singular values <= rcond * s_max count as zero, in [0, 1); by default max(n, m) * eps, as in `numpy.linalg.lstsq`. With
-        alpha > 0 these are the singular values sqrt(s^2 + alpha) of the penalised system.
+        Singular values <= rcond * s_max count as zero, in [0, 1); by default max(n, m) * eps, as in `numpy.linalg.lstsq`.
+        With alpha > 0 these are the singular values sqrt(s^2 + alpha) of the penalised system.
     tol : float, default=1e-10
         For cg: |residual| <= tol |y|, or |A.T residual| <= tol |A| |residual| for a tall system. For lsmr:
         |residual| <= tol (|A| |coef| + |y|), or |A.T residual| <= tol |A| |residual|. The relative coefficient error is then
@@ -191,24 +190,18 @@ def solve(
 
 def _climb(reduced: ReducedSystem, method: str, cutoff: float, tol: float, max_iter: int | None) -> Outcome:
     """Run a method, and the one that takes over each time one breaks down."""
-    name: str | None = method
-    condition = np.nan
-    while name is not None:
-        function, successor = SOLVERS[name]
-        if name in _ITERATIVE:
-            result = function(reduced, cutoff, tol=tol, max_iter=max_iter)
-        else:
-            result = function(reduced, cutoff)
-        if isinstance(result, Outcome):
-            return result
-        condition = result.condition
-        name = successor
-    raise AssertionError(f"the last method broke down at condition {condition}")
+    function, successor = SOLVERS[method]
+    if method in _ITERATIVE:
+        result = function(reduced, cutoff, tol=tol, max_iter=max_iter)
+    else:
+        result = function(reduced, cutoff)
+    if isinstance(result, Outcome):
+        return result
+    assert successor is not None, f"{method} is the last method and broke down at condition {result.condition}"
+    return _climb(reduced, successor, cutoff, tol, max_iter)
 
 
-def _describe(
-    system: LinearSystem, reduced: ReducedSystem, outcome: Outcome, requested: str, cutoff: float
-) -> Solution:
+def _describe(system: LinearSystem, reduced: ReducedSystem, outcome: Outcome, requested: str, cutoff: float) -> Solution:
     """Turn the outcome of a rung into a `Solution` of the original system."""
     coef = np.ascontiguousarray(outcome.theta[: reduced.n_unknowns])
     residual = system.residual(coef)

@@ -1,15 +1,15 @@
-"""The direct rungs: refined Gram-Cholesky, shifted Cholesky-QR, Householder QR, truncated SVD.
+"""The two lower rungs of the ladder, both on Gram matrices: refined Cholesky, and shifted Cholesky-QR.
 
-All of them find a lower triangular L with L L.T = B B.T, where B is the p x q wide orientation of the matrix (A if wide,
-A.T if tall), more accurately from rung to rung. A wide system is then solved by the semi-normal equations
-theta = B.T (L L.T)^-1 y, whose error is eps cond once L is as good as Householder's; a tall one by theta = L.T^-1 (Q.T y).
+They find a lower triangular L with L L.T = B B.T, where B is the p x q wide orientation of the matrix (A if wide, A.T if
+tall). A wide system is then solved by the semi-normal equations theta = B.T (L L.T)^-1 y, whose error is eps cond once L is
+as good as Householder's; a tall one by theta = L.T^-1 (Q.T y). Refinement brings the residual down as well.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, lapack, svd
+from scipy.linalg import blas
 
 from underdetermined._linalg import (
     EPS,
@@ -77,7 +77,7 @@ def gram_cholesky(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
     factor = cholesky_in_place(gram)
     if factor is None or not np.isfinite(top):
         return Breakdown(np.inf)
-    condition = _condition(top, factor)
+    condition = factor_condition(top, factor)
     if not is_resolved(condition * np.sqrt(growth), CHOLESKY_LIMIT, cutoff):
         return Breakdown(condition)
     theta, n_iter, reached = refine(reduced, lambda r: cholesky_solve(factor, r), condition, np.sqrt(top))
@@ -136,7 +136,7 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
         if step and not reduced.is_wide:
             projected = solve_lower(inner_factor, projected)
         factor = _multiply_lower(factor, inner_factor)
-        condition = _condition(top, factor)
+        condition = factor_condition(top, factor)
         if not is_resolved(condition, CHOLESKY_QR_LIMIT, cutoff):
             return Breakdown(condition)
     start = None if reduced.is_wide else solve_lower(factor, projected, transposed=True)
@@ -146,130 +146,26 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
     return Outcome(theta, "cholesky_qr", condition, p, n_iter)
 
 
-def qr(reduced: ReducedSystem, cutoff: float) -> Outcome:
-    """Householder QR; the triangular factor gets a truncated SVD when it is close to singular.
+def factor_condition(top: float, factor: FloatArray) -> float:
+    """Condition number of a matrix from its squared norm and the Cholesky factor of its Gram matrix, from below.
 
     Parameters
     ----------
-    reduced : ReducedSystem
-        System to solve.
-    cutoff : float
-        Relative rank cut-off.
+    top : float
+        Largest eigenvalue of the Gram matrix.
+    factor : ndarray of shape (p, p), Fortran order
+        Lower factor.
 
     Returns
     -------
-    Outcome
-
-    Notes
-    -----
-    2 p^2 q flops, memory p q for an array and 2 p^2 plus a few tiles for an operator.
+    float
+        At least 1; inf where the factor is singular.
     """
-    factor, projected = _householder(reduced)
-    p = len(factor)
     with np.errstate(all="ignore"):
-        top = largest_eigenvalue(lambda v: factor @ (factor.T @ v), p, steps=6)
-        condition = _condition(top, factor) if np.einsum("ii->i", factor).all() else np.inf
-    # The estimate is from below and the cut-off decides the answer, so anything near it is left to the SVD.
-    if not is_resolved(10.0 * condition, np.inf, cutoff):
-        return _truncated(reduced, factor, projected, cutoff)
-    start = None if projected is None else solve_lower(factor, projected, transposed=True)
-    theta, n_iter, _ = refine(reduced, lambda r: cholesky_solve(factor, r), condition, np.sqrt(top), start)
-    return Outcome(theta, "qr", condition, p, n_iter)
-
-
-def truncated_svd(reduced: ReducedSystem, cutoff: float) -> Outcome:
-    """Minimum-norm least-squares solution from the singular values above the cut-off, as LAPACK gelsd.
-
-    Parameters
-    ----------
-    reduced : ReducedSystem
-        System to solve.
-    cutoff : float
-        Relative rank cut-off.
-
-    Returns
-    -------
-    Outcome
-
-    Notes
-    -----
-    2 p^2 q flops for the triangular factor and about 20 p^3 for its SVD.
-    """
-    factor, projected = _householder(reduced)
-    return _truncated(reduced, factor, projected, cutoff)
-
-
-def _truncated(
-    reduced: ReducedSystem, factor: FloatArray, projected: FloatArray | None, cutoff: float
-) -> Outcome:
-    """Solve with the singular values of L that exceed cutoff * s_max, then refine within their span."""
-    left, values, right = svd(np.tril(factor), overwrite_a=True, check_finite=False)
-    rank = int(np.count_nonzero(values > cutoff * values[0]))
-    left, values, right = left[:, :rank], values[:rank], right[:rank]
-    if rank == 0:
-        return Outcome(np.zeros((reduced.shape[1], reduced.targets.shape[1])), "svd", np.inf, 0, 1)
-
-    def solve_gram(rows: FloatArray) -> FloatArray:
-        weights = (left.T @ rows) / values[:, np.newaxis]
-        return left @ (weights / values[:, np.newaxis])
-
-    condition = float(values[0] / values[-1])
-    start = None if projected is None else left @ ((right @ projected) / values[:, np.newaxis])
-    theta, n_iter, _ = refine(reduced, solve_gram, condition, float(values[0]), start)
-    return Outcome(theta, "svd", condition, rank, n_iter)
-
-
-def _householder(reduced: ReducedSystem) -> tuple[FloatArray, FloatArray | None]:
-    """Factor L of B = L Q.T, and Q.T y if the system is tall, from blocks of at least p columns of B.
-
-    Each block is stacked under the factor so far and factored again, so memory is O(p^2 + p tile) and the result is a
-    Householder QR of the whole matrix.
-    """
-    p = min(reduced.shape)
-    n_targets = 0 if reduced.is_wide else reduced.targets.shape[1]
-    stack = np.zeros((0, p + n_targets))
-    pending: list[FloatArray] = []
-    n_pending = 0
-    check_memory(8 * 12 * p * (p + n_targets), f"twelve {p} x {p} blocks of a QR factorisation")
-    for part, tile in reduced.short_tiles():
-        block = np.array(tile.T)
-        if n_targets:
-            block = np.hstack([block, reduced.targets[part]])
-        pending.append(block)
-        n_pending += len(block)
-        if n_pending >= 4 * p:
-            stack = _triangle(np.vstack([stack, *pending]), p)
-            pending, n_pending = [], 0
-    if pending:
-        stack = _triangle(np.vstack([stack, *pending]), p)
-    factor = np.asfortranarray(stack[:, :p].T)
-    return factor, stack[:, p:].copy() if n_targets else None
-
-
-def _triangle(block: FloatArray, p: int) -> FloatArray:
-    """Upper triangular factor of the first p columns, and the matching rows of the others."""
-    work = np.asfortranarray(block)
-    lwork = int(lapack.dgeqrf_lwork(*work[:, :p].shape)[0])
-    packed, tau, _, info = lapack.dgeqrf(work[:, :p], lwork=lwork, overwrite_a=0)
-    if info != 0:
-        raise np.linalg.LinAlgError(f"LAPACK dgeqrf refused argument {-info}")
-    result = np.zeros((p, block.shape[1]))
-    rows = min(p, len(block))
-    result[:rows, :p] = np.triu(packed)[:rows]
-    if block.shape[1] > p:
-        others = work[:, p:]
-        lwork = int(lapack.dormqr("L", "T", packed, tau, others, -1)[1][0])
-        result[:rows, p:] = lapack.dormqr("L", "T", packed, tau, others, lwork)[0][:rows]
-    return result
+        value = float(np.sqrt(top * inverse_scale(factor)))
+    return max(value, 1.0) if np.isfinite(value) else np.inf
 
 
 def _multiply_lower(left: FloatArray, right: FloatArray) -> FloatArray:
     """Product of two lower triangular factors, as a lower triangular factor; overwrites `left` where it can."""
     return blas.dtrmm(1.0, right, np.asfortranarray(np.tril(left)), side=1, lower=1, overwrite_b=1)
-
-
-def _condition(top: float, factor: FloatArray) -> float:
-    """Condition number of the matrix from lambda_max of its Gram and the Cholesky factor."""
-    with np.errstate(all="ignore"):
-        value = float(np.sqrt(top * inverse_scale(factor)))
-    return max(value, 1.0) if np.isfinite(value) else np.inf
