@@ -3,9 +3,9 @@
 ``fma(a, b, c)`` is the fused a*b + c with one rounding; ``bits(x)`` reads a float as the integer
 of the same width and ``from_bits(i)`` is its inverse; ``power_of_two(t)`` is 2**k from t = k + 1.5 * 2**52
 (2**23 in float32), the sum whose rounding made k an integer. ``like(x, c)`` is c in the type of x, and
-``pick(x, double, single)`` is double for a float64 x, single for a float32 x, decided at compilation: with them
-one text serves both dtypes. All vectorise. With compilation disabled (``NUMBA_DISABLE_JIT=1``) exact, slow
-Python twins take their place, so that coverage and results do not depend on the compiler.
+``pick(x, double, single)`` is double for a float64 x, single for a float32 x, decided at compilation: with
+them one text serves both dtypes. All vectorise. With compilation disabled (``NUMBA_DISABLE_JIT=1``) exact,
+slow Python twins take their place, so that coverage and results do not depend on the compiler.
 """
 
 from fractions import Fraction
