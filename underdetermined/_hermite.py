@@ -1,13 +1,17 @@
 """Hermite expansion of an activation: a_k(s) = E[f(s g) h_k(g)] for g ~ N(0, 1).
 
 h_k = He_k / sqrt(k!) are orthonormal under the Gaussian, so f(s g) = sum_k a_k(s) h_k(g) in mean square.
-Three facts give every closed form below: (h_{k-1} phi)' = -sqrt(k) h_k phi with phi the Gaussian density, hence
-sqrt(k) a_k(f) = E[d/dg f(s g) h_{k-1}(g)]; the generating function exp(t g - t^2/2) = sum_k t^k h_k(g) / sqrt(k!);
-and g h_k = sqrt(k) h_{k-1} + sqrt(k+1) h_{k+1}. Everything else is quadrature.
+Three facts give every closed form below, phi being the Gaussian density:
+
+- (h_{k-1} phi)' = -sqrt(k) h_k phi, hence sqrt(k) a_k(f) = E[(d/dg) f(s g) h_{k-1}(g)];
+- exp(t g - t^2/2) = sum_k t^k h_k(g) / sqrt(k!), the generating function;
+- g h_k = sqrt(k) h_{k-1} + sqrt(k+1) h_{k+1}.
+
+Everything else is quadrature.
 """
 
 from collections.abc import Callable
-from math import erfc, exp, log, pi, sqrt
+from math import ceil, erfc, exp, log, log2, pi, sqrt
 
 import numpy as np
 
@@ -136,7 +140,7 @@ CLOSED_FORMS: dict[str, Callable[[int, float, tuple[float, ...]], np.ndarray]] =
 
 
 def hermite_functions(degree: int, points: np.ndarray) -> np.ndarray:
-    """h_k(g) sqrt(phi(g)) for k = 0 ... degree, shape (degree + 1, points): orthonormal on the line and bounded by 1."""
+    """h_k(g) sqrt(phi(g)), shape (degree + 1, points): orthonormal on the line and bounded by 1."""
     table = np.empty((degree + 1, points.size))
     table[0] = np.exp(-0.25 * points * points) * (2 * pi) ** -0.25
     table[1:2] = points * table[0]
@@ -154,12 +158,12 @@ def quadrature(
     activation shows there. Beyond 2 sqrt(degree) the Hermite functions decay like the Gaussian.
     """
     end = 2 * sqrt(degree) + 14.0
+    panels = np.arange(-end, end + _PANEL, _PANEL)
     centres = np.array([0.0, *kinks]) / scale
-    steps = [np.arange(-end, end + _PANEL, _PANEL).clip(-end, end)]
-    for centre in centres[np.abs(centres) < end]:
-        halvings = 0.25 * _PANEL * 0.5 ** np.arange(max(0, min(60, int(np.ceil(np.log2(max(scale, 1.0)))))) + 1)
-        steps.append(np.concatenate([centre - halvings, [centre], centre + halvings]))
-    edges = np.unique(np.concatenate(steps).clip(-end, end))
+    centres = centres[np.abs(centres) < end, None]
+    halvings = 0.25 * _PANEL * 0.5 ** np.arange(min(60, ceil(log2(max(scale, 1.0)))) + 1)
+    graded = centres + np.concatenate([-halvings, [0.0], halvings])
+    edges = np.unique(np.concatenate([panels, graded.ravel()]).clip(-end, end))
     half = 0.5 * np.diff(edges)[:, None]
     points = (edges[:-1, None] + half * (1.0 + _NODES)).ravel()
     weights = (half * _WEIGHTS).ravel()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from math import exp, isfinite, pi, sqrt
+from math import erfc, exp, isfinite, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,7 @@ import numpy as np
 from ._hermite import CLOSED_FORMS, quadrature
 from ._kernels import DERIVATIVE, VALUE
 
-__all__ = ["Activation", "geometric_hermite", "get_activation", "hermite", "leaky_relu", "names", "shifted_relu"]
-
+_PARAMETER_COUNT = {"leaky_relu": 1, "shifted_relu": 1, "hermite": 1}
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
@@ -81,6 +80,9 @@ class Activation:
             if not all(map(isfinite, values)):
                 raise ValueError(f"{label} of activation {self.name!r} must be finite, got {values}")
             object.__setattr__(self, label, values)
+        count, needed = len(self.parameters), _PARAMETER_COUNT.get(self.name, 0)
+        if self.function is None and count != needed and (self.name != "hermite" or not count):
+            raise ValueError(f"activation {self.name!r} needs {needed} parameters, got {self.parameters}")
 
     def __str__(self) -> str:
         """The form that `get_activation` reads back: ``name`` or ``name(parameter, ...)``."""
@@ -157,7 +159,7 @@ class Activation:
             kind = z.dtype if isinstance(z, np.ndarray) else type(z).__name__
             raise TypeError(f"apply overwrites a float64 or float32 array, got {kind}; use value(z) instead")
         if not (z.flags.c_contiguous and z.flags.writeable):
-            raise ValueError("apply overwrites z, which must be C-contiguous and writeable; use value(z) instead")
+            raise ValueError("z must be C-contiguous and writeable, as apply overwrites it; use value(z) instead")
         if self.function is None:
             VALUE[self.name](z.reshape(-1), self._kernel_parameters)
         else:
@@ -178,7 +180,7 @@ class Activation:
         Returns
         -------
         ndarray, shape (degree + 1,)
-            Absolute error about 1e-14 of the root mean square of f; coefficients that vanish by parity are exactly 0.
+            Accurate to about 1e-14 of the root mean square of f; those that vanish by parity are exactly 0.
 
         Raises
         ------
@@ -204,7 +206,7 @@ class Activation:
             else:
                 coefficients = quadrature(self.value, degree, scale, self.kinks)
         if not np.isfinite(coefficients).all():
-            raise ValueError(f"E[f(scale g) h_k(g)] of {self} is not finite at scale={scale}; use a smaller scale")
+            raise ValueError(f"E[f(scale g) h_k(g)] of {self} overflows at scale={scale}; use a smaller scale")
         for parity, limit in enumerate((self.even_degree, self.odd_degree)):
             if limit is not None:
                 coefficients[max(limit + 2, parity) :: 2] = 0.0
@@ -226,8 +228,8 @@ def _called(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, name: s
     result = np.asarray(function(z))
     if result.shape != z.shape or result.dtype.kind != "f":
         raise ValueError(
-            f"activation {name!r} must return an array of floats of shape {z.shape}, got dtype {result.dtype} "
-            f"and shape {result.shape}; make the function elementwise"
+            f"activation {name!r} must act elementwise and return floats: for an array of shape {z.shape} "
+            f"it returned dtype {result.dtype} and shape {result.shape}"
         )
     return result
 
@@ -267,7 +269,7 @@ def hermite(coefficients: Any) -> Activation:
     """
     array = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
     if array.ndim != 1 or array.size > _HERMITE_LIMIT + 1:
-        raise ValueError(f"coefficients must be one-dimensional, at most {_HERMITE_LIMIT + 1}, got shape {array.shape}")
+        raise ValueError(f"coefficients must be a vector of at most {_HERMITE_LIMIT + 1} numbers, got shape {array.shape}")
     values = tuple(np.trim_zeros(array, "b").tolist()) or (0.0,)
     present = [k for k, value in enumerate(values) if value]
     even, odd = (max((k for k in present if k % 2 == parity), default=-1) for parity in (0, 1))
@@ -284,10 +286,10 @@ def hermite(coefficients: Any) -> Activation:
 
 
 def geometric_hermite(ratio: float = 0.5, degree: int = 10) -> Activation:
-    """The designed activation: its kernel on the unit sphere is (1 - ratio) sum_{k <= degree} (ratio <x, z>)^k.
+    """The designed activation, with coefficients sqrt((1 - ratio) ratio^k).
 
-    Slowly decaying coefficients (ratio near 1, high degree) give well-conditioned Gram matrices; a
-    polynomial of degree q resolves at most the polynomials of degree q, whatever the width.
+    Its kernel on the unit sphere is (1 - ratio) sum_{k <= degree} (ratio <x, z>)^k. Slow decay (ratio near 1,
+    high degree) gives well-conditioned Gram matrices; degree q resolves only polynomials of degree q.
     """
     ratio, order = float(ratio), int(degree)
     if not 0 < ratio < 1:
@@ -299,8 +301,8 @@ def geometric_hermite(ratio: float = 0.5, degree: int = 10) -> Activation:
 
 _HERMITE_LIMIT = 200
 
-# Largest slopes: gelu' = Phi(t) + t phi(t) peaks at sqrt(2); silu' at 2.399357..., the root of its derivative.
-_GELU_SLOPE = 1.1289041456137206
+# Largest slopes: gelu' = Phi(t) + t phi(t) peaks at sqrt(2), silu' at 2.399357..., where silu'' = 0.
+_GELU_SLOPE = 0.5 * erfc(-1.0) + exp(-1.0) / sqrt(pi)
 _SILU_SLOPE = 1.0998393201288669
 
 _CATALOGUE: dict[str, Activation] = {
@@ -370,7 +372,8 @@ def get_activation(activation: Any) -> Activation:
         return _from_form(activation)
     if callable(activation):
         return Activation(getattr(activation, "__name__", type(activation).__name__), function=activation)
-    raise TypeError(f"activation must be a name, a callable or an Activation, got {type(activation).__name__}")
+    kind = type(activation).__name__
+    raise TypeError(f"activation must be a name, a callable or an Activation, got {kind}")
 
 
 def _from_form(form: str) -> Activation:
@@ -385,6 +388,7 @@ def _from_form(form: str) -> Activation:
     if name not in _CONSTRUCTORS:
         raise ValueError(f"activation {name!r} takes no parameters, got {form!r}")
     try:
-        return _CONSTRUCTORS[name](*(float(argument) for argument in (arguments or "").split(",") if argument.strip()))
+        values = [float(argument) for argument in (arguments or "").split(",") if argument.strip()]
+        return _CONSTRUCTORS[name](*values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot read the parameters of activation {form!r}: {error}") from error

@@ -25,6 +25,7 @@ import numpy as np
 from ._intrinsics import fma, inline, kernel
 
 _BLOCK = 256
+_TINY = 2.0**-200
 
 
 @kernel
@@ -167,13 +168,13 @@ def _monic(parameters, order):
 
 @inline
 def _round_double(z, a, scratch):
-    # b_k = a_k + z b_{k+1} - (k+1) b_{k+2} in double-double: the result is right to a rounding or two even near the
-    # zeros of the polynomial and at high degree, where float64 keeps no digit.
+    # b_k = a_k + z b_{k+1} - (k+1) b_{k+2} in double-double: the result is right to a rounding or two even
+    # near the zeros of the polynomial and at high degree, where float64 keeps no digit.
     one, one_low, two, two_low = scratch[0], scratch[1], scratch[2], scratch[3]
     for k in range(a.shape[1] - 2, -1, -1):
         factor, high, low = -np.float64(k + 1), a[0, k], a[1, k]
         for j in range(z.size):
-            x = np.float64(z[j])
+            x = z[j]
             p = x * one[j]
             q = factor * two[j]
             rest = fma(x, one_low[j], fma(x, one[j], -p)) + fma(factor, two_low[j], fma(factor, two[j], -q))
@@ -195,7 +196,7 @@ def _round_single(z, a, scratch):
     for k in range(a.shape[1] - 2, -1, -1):
         factor, high = -np.float64(k + 1), a[0, k]
         for j in range(z.size):
-            two[j] = fma(factor, two[j], fma(np.float64(z[j]), one[j], high))
+            two[j] = fma(factor, two[j], fma(z[j], one[j], high))
         one, two = two, one
     return one
 
@@ -204,20 +205,25 @@ def _round_single(z, a, scratch):
 def _clenshaw(z, parameters, order):
     a = _monic(parameters, order)
     degree = a.shape[1] - 1
-    scratch = np.empty((4, _BLOCK))
-    inf = z.dtype.type(np.inf)
-    even = degree % 2 == 0
+    scratch = np.empty((5, _BLOCK))
+    even, odd = degree % 2 == 0, not np.any(a[0, ::2])
     for start in range(0, z.size, _BLOCK):
         part = z[start : start + _BLOCK]
+        clear = scratch[4, : part.size]
+        for j in range(part.size):
+            x = np.float64(part[j])
+            clear[j] = _TINY if abs(x) < _TINY else x
         scratch[0] = a[0, degree]
         scratch[1] = a[1, degree]
-        scratch[2:] = 0.0
-        result = _round_double(part, a, scratch) if z.itemsize == 8 else _round_single(part, a, scratch)
+        scratch[2:4] = 0.0
+        result = _round_double(clear, a, scratch) if z.itemsize == 8 else _round_single(clear, a, scratch)
         for j in range(part.size):
-            x, y = part[j], z.dtype.type(result[j])
+            x, y = part[j], result[j]
+            # Products of tiny z and the tiny leading coefficients would underflow. There f is f(0), or linear.
+            y = y * (np.float64(x) / _TINY) if odd and abs(x) < _TINY else y
             # An intermediate overflow ends as nan; the leading term says which infinity it should have been.
             up = (a[0, degree] > 0.0) == (even or x > 0.0)
-            y = y if abs(y) <= inf else (inf if up else -inf)
+            y = y if abs(y) <= np.inf else (np.inf if up else -np.inf)
             part[j] = y if x == x else x
 
 

@@ -1,19 +1,19 @@
 """sin, cos and sin_cos = sin + cos, in place: ``VALUE[name](z, parameters)`` overwrites z with f(z).
 
-All of them, and their derivatives, are one shifted sine: sin(z + q pi/4) with q = 0 for sin, 1 for sin_cos
-(times sqrt 2), 2 for cos, 3 for cos - sin (times sqrt 2), 4 for -sin. With k the integer nearest (z + q pi/4)/pi
-and h = 4k - q
+All of them, and their derivatives, are one shifted sine: sin(z + q pi/4) with q = 0 for sin, 1 for
+sin_cos (times sqrt 2), 2 for cos, 3 for cos - sin (times sqrt 2), 4 for -sin. With k the integer nearest
+(z + q pi/4)/pi and h = 4k - q
 
     r = z - h pi/4 in [-pi/2, pi/2],   f(z) = (-1)^k sin r,
 
-so the zeros of f are the zeros of r and the relative accuracy survives there. pi/4 is cut into parts P1 > P2 > P3
-of 53 bits (24 in float32). z - h P1 is a multiple of the last place of P1 or of z and below 2, hence exact; each of
-the two fused steps that follow rounds once, and by then r has its final size.
+so the zeros of f are the zeros of r and the relative accuracy survives there. pi/4 is cut into parts
+P1 > P2 > P3 of 53 bits (24 in float32). z - h P1 is a multiple of the last place of P1 or of z and below 2,
+hence exact; each of the two fused steps that follow rounds once, and by then r has its final size.
 
-Beyond the limits below, where the rounding to k would fail, float64 entries go to the C library, one by one, and
-float32 entries to the float64 formula; only calls that hold such an entry pay. inf gives nan. Measured against
-mpmath up to 1e15 the error stays within 2 units in the last place, in float32 (every number up to 2**17) within
-2.1; beyond, it is that of the C library (``tests/test_kernels_trigonometric.py``).
+Beyond the limits below, where the rounding to k would fail, float64 entries go to the C library, one by
+one, and float32 entries to the float64 formula; only calls that hold such an entry pay. inf gives nan.
+Measured against mpmath up to 1e15 the error stays within 2 units in the last place, in float32 (every
+number up to 2**17) within 2.1; beyond, it is that of the C library (``tests/test_kernels_trigonometric.py``).
 """
 
 from math import cos, isfinite, sin
@@ -32,17 +32,17 @@ _LIMIT32 = np.float32(2.0**17)
 _SIGN_SHIFT = (63,)
 _SIGN_SHIFT32 = (31,)
 
-# 4/pi, 1.5 * 2**54 (2**25), whose last place is 4, so that adding it rounds to a multiple of 4, then P1, P2, P3.
+# 4/pi, 1.5 * 2**54 (2**25), whose last place is 4, so that adding it rounds to a multiple of 4, P1, P2, P3.
 _REDUCTION = (
     1.2732395447351628, 27021597764222976.0,
     0.7853981633974483, 3.0616169978683824e-17, 5.4142833696095695e-33,
 )  # fmt: skip
 _REDUCTION32 = _single(1.2732395, 50331648.0, 0.78539812565, 3.7748947079e-08, 2.69515126498e-15)
 
-# Amplitude a in two parts, then Q with a sin r = a r + r s Q(s), s = r**2: least squares in the relative error at
-# 60 Chebyshev nodes of s, in mpmath; the coefficients are rounded one by one, lowest first, and the rest fitted anew.
-# Relative error with the rounded coefficients: 2.2e-18 for |r| < 1.74 (rounding k passes pi/2 = 1.571 when |z| is near
-# 1e15), in float32 8e-9 for |r| < 1.585.
+# Amplitude a, then Q with a sin r = a r + r s Q(s), s = r**2, whose last entry is the part of a that rounding
+# lost. Q is a least-squares fit of the relative error at 60 Chebyshev nodes of s, in mpmath; its coefficients
+# are rounded one by one, lowest first, and the rest fitted anew. Relative error once rounded: 2.2e-18 for
+# |r| < 1.74 (rounding k passes pi/2 = 1.571 when |z| is near 1e15), in float32 8e-9 for |r| < 1.585.
 _SINE = 1.0, (
     2.7003451781242614e-15, -7.64082140093735e-13, 1.6058847891826012e-10, -2.5052104853404698e-08,
     2.755731918663291e-06, -0.000198412698410493, 0.008333333333332695, -0.1666666666666666,
@@ -106,8 +106,8 @@ def _exact(x, q):
 
 @inline
 def _apply(z, q):
-    # The first loop leaves entries beyond the limit alone, so that it stays branch-free. All results are below 2:
-    # the second finds those entries again by their size.
+    # The first loop leaves entries beyond the limit alone, so that it stays branch-free. All results are
+    # below 2, so the second finds those entries again by their size.
     limit = z.dtype.type(pick(z.dtype.type(0), _LIMIT, _LIMIT32))
     beyond = False
     for j in range(z.size):
