@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import add_outer_gram, mirror_lower
-from underdetermined._matrix import Matrix, as_matrix, dense_gram, lower_gram
+from underdetermined._matrix import as_matrix, dense_gram, lower_gram
 from underdetermined._validation import check_matrix, check_memory
 
 FloatArray = NDArray[np.float64]
@@ -87,60 +87,51 @@ def column_gram(features: Any) -> FloatArray:
     return mirror_lower(lower_gram(((part, tile.T) for part, tile in matrix.row_tiles()), matrix.shape[1]))
 
 
-def extend_gram(gram: ArrayLike, features: Any, new_features: Any) -> FloatArray:
-    """Gram matrix after rows are appended, from the old one and the two new blocks.
-
-    ``[[K, (C A.T).T], [C A.T, C C.T]]`` for old rows A and new rows C.
+def extend_gram(gram: ArrayLike, features: Any) -> FloatArray:
+    """Gram matrix after rows are appended, from the one of the first rows.
 
     Parameters
     ----------
-    gram : array_like of shape (n, n)
-        Gram matrix of the old rows.
+    gram : array_like of shape (n_known, n_known)
+        Gram matrix of the first n_known rows.
     features : array_like, sparse matrix or LinearOperator of shape (n, m)
-        Old rows A.
-    new_features : array_like, sparse matrix or LinearOperator of shape (n_new, m)
-        New rows C, with the same columns.
+        All rows, the known ones first.
 
     Returns
     -------
-    ndarray of shape (n + n_new, n + n_new)
-        Exactly symmetric, equal to `gram_matrix` of the stacked rows up to rounding.
+    ndarray of shape (n, n)
+        Exactly symmetric, equal to `gram_matrix` of `features` up to rounding.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If `gram` is not square or has more rows than `features`.
     MemoryError
         If the result cannot fit.
 
     Notes
     -----
-    (n + n_new) n_new m flops instead of (n + n_new)^2 m.
+    2 n (n - n_known) m flops instead of n^2 m.
 
     Examples
     --------
     >>> from underdetermined.gram import extend_gram, gram_matrix
-    >>> extend_gram(gram_matrix([[1.0, 2.0]]), [[1.0, 2.0]], [[0.0, 1.0]])
+    >>> extend_gram(gram_matrix([[1.0, 2.0]]), [[1.0, 2.0], [0.0, 1.0]])
     array([[5., 2.],
            [2., 1.]])
     """
-    old, new = as_matrix(features, "features"), as_matrix(new_features, "new_features")
-    known = _check_gram(gram, old.shape[0], "features")
-    if old.shape[1] != new.shape[1]:
-        raise ValueError(f"new_features has {new.shape[1]} columns and features {old.shape[1]}: use the same neurons")
-    n, total = old.shape[0], old.shape[0] + new.shape[0]
-    check_memory(16 * total * total, f"the {total} x {total} Gram matrix and its blocks")
-    corner = np.zeros((new.shape[0], new.shape[0]), order="F")
-    cross = np.zeros((new.shape[0], n))
-    for (part, tile), (_, other) in _aligned(new, old):
-        del part
-        add_outer_gram(corner, tile)
-        cross += tile @ other.T
-    result = np.empty((total, total), order="F")
-    result[:n, :n] = known
-    result[n:, :n] = cross
-    result[:n, n:] = cross.T
-    result[n:, n:] = mirror_lower(corner)
+    matrix = as_matrix(features, "features")
+    n, known = matrix.shape[0], len(np.asarray(gram))
+    if known > n:
+        raise ValueError(f"gram has {known} rows and features only {n}: pass all rows, the known ones first")
+    check_memory(16 * n * n, f"the {n} x {n} Gram matrix and its blocks")
+    result = np.zeros((n, n), order="F")
+    for _, tile in matrix.column_tiles():
+        result[known:] += tile[known:] @ tile.T
+    result[:known, known:] = result[known:, :known].T
+    result[:known, :known] = _check_gram(gram, known, "features")
+    corner = result[known:, known:]
+    corner[...] = (corner + corner.T) / 2
     return result
 
 
@@ -188,9 +179,3 @@ def _check_gram(gram: ArrayLike, n_rows: int, name: str) -> FloatArray:
     if result.shape != (n_rows, n_rows):
         raise ValueError(f"gram has shape {result.shape} and {name} {n_rows} rows: pass the Gram matrix of the same rows")
     return np.asarray(result, dtype=np.float64)
-
-
-def _aligned(first: Matrix, second: Matrix) -> Any:
-    """Pairs of tiles of the same columns; the second matrix follows the tiles of the first."""
-    for part, tile in first.column_tiles():
-        yield (part, tile), (part, second.columns(part))
