@@ -209,7 +209,7 @@ class Activation:
             raise ValueError(f"E[f(scale g) h_k(g)] of {self} overflows at scale={scale}; use a smaller scale")
         for parity, limit in enumerate((self.even_degree, self.odd_degree)):
             if limit is not None:
-                coefficients[max(limit + 2, parity) :: 2] = 0.0
+                coefficients[limit + 2 if limit >= 0 else parity :: 2] = 0.0
         return coefficients
 
     @property

@@ -7,13 +7,17 @@ activation and dtype, and kept in numba's disk cache. Each family file is closed
 function of another file, because the cache would not notice an edit there.
 """
 
-from . import piecewise
+from collections.abc import Callable
 
-_FAMILIES = (piecewise,)
-_PENDING = ("erf", "tanh", "sigmoid", "softplus", "silu", "gelu", "elu", "sin", "cos", "sin_cos", "exp", "gaussian")
+import numpy as np
 
-VALUE = {name: kernel for family in _FAMILIES for name, kernel in family.VALUE.items()}
-DERIVATIVE = {name: kernel for family in _FAMILIES for name, kernel in family.DERIVATIVE.items()}
-for _name in _PENDING:
-    VALUE.setdefault(_name, None)
-    DERIVATIVE.setdefault(_name, None)
+from . import error_function, exponential, piecewise, trigonometric
+
+_FAMILIES = (piecewise, trigonometric, exponential, error_function)
+
+Kernel = Callable[[np.ndarray, np.ndarray], None]
+
+VALUE: dict[str, Kernel] = {name: kernel for family in _FAMILIES for name, kernel in family.VALUE.items()}
+DERIVATIVE: dict[str, Kernel] = {
+    name: kernel for family in _FAMILIES for name, kernel in family.DERIVATIVE.items()
+}
