@@ -21,8 +21,8 @@ _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 kernel = njit(cache=True, **_FLAGS)
 inline = njit(inline="never", **_FLAGS)
 
-_INTEGER = {types.float64: types.int64, types.float32: types.int32}
-_FLOAT = {integer: floating for floating, integer in _INTEGER.items()}
+_INTEGER: dict[Any, Any] = {types.float64: types.int64, types.float32: types.int32}
+_FLOAT: dict[Any, Any] = {integer: floating for floating, integer in _INTEGER.items()}
 
 
 @intrinsic
@@ -110,7 +110,12 @@ def _fma_exact(a, b, c):
         return kind(np.inf if exact > 0 else -np.inf)
 
 
+def _typed(x):
+    return x if isinstance(x, np.float32) else np.float64(x)  # a literal may have made x a plain float
+
+
 def _bits_twin(x):
+    x = _typed(x)
     return x.view(np.int64 if x.dtype == np.float64 else np.int32)
 
 
@@ -119,20 +124,27 @@ def _from_bits_twin(i):
 
 
 def _power_of_two_twin(t):
+    t = _typed(t)
     kind, shift, bias = (np.uint64, 52, 1023) if t.dtype == np.float64 else (np.uint32, 23, 127)
     shifted = (int(t.view(kind)) + bias) << shift
     return kind(shifted % 2 ** (8 * t.itemsize)).view(t.dtype)
 
 
 def _like_twin(x, constant):
-    return type(x)(constant)
+    return type(_typed(x))(constant)
 
 
 def _pick_twin(x, double, single):
-    return double if x.dtype == np.float64 else single
+    return single if isinstance(x, np.float32) else double
 
 
-if config.DISABLE_JIT:
+fma: Any
+bits: Any
+from_bits: Any
+power_of_two: Any
+like: Any
+pick: Any
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
     kernel = np.errstate(all="ignore")  # as decorator: compiled code does not warn, so neither does the twin
     fma, bits, from_bits = _fma_exact, _bits_twin, _from_bits_twin
     power_of_two, like, pick = _power_of_two_twin, _like_twin, _pick_twin
