@@ -286,11 +286,11 @@ def _fit_summary(
     solution = estimator.solution_
     if hasattr(estimator, "classes_"):
         indicators = (targets[:, np.newaxis] == estimator.classes_).astype(np.float64)
-        size = np.linalg.norm(indicators - indicators.mean(axis=0))
-        residual = np.linalg.norm(solution.residual_norm)
+        fitted = indicators if indicators.shape[1] > 2 else 2.0 * indicators[:, 1] - 1.0
+        values = pipeline.decision_function(inputs)
     else:
-        size = np.linalg.norm(targets - targets.mean())
-        residual = np.linalg.norm(targets - pipeline.predict(inputs))
+        fitted, values = targets, pipeline.predict(inputs)
+    residual = np.linalg.norm(fitted - values) / np.linalg.norm(fitted - fitted.mean(axis=0))
     return Fit(
         label,
         float(estimator.alpha_),
@@ -299,7 +299,7 @@ def _fit_summary(
         float(estimator.condition_),
         str(solution.method),
         solution.status,
-        float(residual / size),
+        float(residual),
         seconds,
     )
 
