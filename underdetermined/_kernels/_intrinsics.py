@@ -111,7 +111,7 @@ def _fma_exact(a, b, c):
 
 
 def _typed(x):
-    return x if isinstance(x, np.float32) else np.float64(x)  # a literal may have made x a plain float
+    return x if isinstance(x, np.generic) else np.float64(x)  # a literal may have made x a plain float
 
 
 def _bits_twin(x):
