@@ -6,3 +6,28 @@ offers the result as scikit-learn estimators.
 """
 
 __version__ = "0.1.0"
+
+from underdetermined.activations import Activation, get_activation
+from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
+from underdetermined.features import FeatureMap, FeatureOperator
+from underdetermined.gram import gram_matrix
+from underdetermined.leave_one_out import LeaveOneOutPath
+from underdetermined.solution import Solution, Status
+from underdetermined.solvers import solve
+from underdetermined.system import LinearSystem
+
+__all__ = [
+    "Activation",
+    "FeatureMap",
+    "FeatureOperator",
+    "LeaveOneOutPath",
+    "LinearSystem",
+    "RandomFeatureClassifier",
+    "RandomFeatureRegressor",
+    "RandomFeatures",
+    "Solution",
+    "Status",
+    "get_activation",
+    "gram_matrix",
+    "solve",
+]

@@ -113,6 +113,15 @@ class FeatureMap:
         biases = None if self.biases is None else self.biases.astype(dtype)
         return replace(self, weights=self.weights.astype(dtype), biases=biases)
 
+    def columns(self, neurons: slice, *, scale: float | None = None) -> "FeatureMap":
+        """Return the map of some neurons, with this map's scale unless another is given."""
+        return replace(
+            self,
+            weights=self.weights[:, neurons],
+            biases=None if self.biases is None else self.biases[neurons],
+            scale=self.scale if scale is None else scale,
+        )
+
     def __call__(self, X: Any, *, out: np.ndarray | None = None) -> np.ndarray:
         """Return the features of the rows of X.
 

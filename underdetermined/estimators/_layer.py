@@ -1,5 +1,6 @@
 """From estimator parameters to a hidden layer: width, seed, scales."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +13,7 @@ from underdetermined.activations import Activation, get_activation
 from underdetermined.features import FeatureMap
 from underdetermined.weights import SAMPLERS, get_sampler
 
-__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed"]
+__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "join"]
 
 LAYER_CONSTRAINTS: dict[str, list[Any]] = {
     "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -39,9 +40,7 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def draw_layer(
-    estimator: Any, n_inputs: int, width: int, dtype: Any, *, seed: int, start: int = 0
-) -> FeatureMap:
+def draw_layer(estimator: Any, n_inputs: int, width: int, dtype: Any, *, seed: int, start: int = 0) -> FeatureMap:
     """Draw neurons ``start ... start + width - 1`` by the parameters of `estimator`."""
     check_memory(8 * n_inputs * width, f"{width} hidden neurons with {n_inputs} inputs each")
     weights, biases = get_sampler(estimator.sampler)(n_inputs, width, seed=seed, start=start)
@@ -53,3 +52,9 @@ def draw_layer(
         get_activation(estimator.activation),
         n_jobs=estimator.n_jobs,
     )
+
+
+def join(first: FeatureMap, second: FeatureMap) -> FeatureMap:
+    """Put the neurons of two maps side by side, with the default scale of their joint width."""
+    biases = None if first.biases is None else np.concatenate([first.biases, second.biases])
+    return replace(first, weights=np.hstack([first.weights, second.weights]), biases=biases, scale=None)

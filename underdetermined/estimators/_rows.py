@@ -43,11 +43,7 @@ class Rows:
     def append(self, other: "Rows") -> "Rows":
         """Merge these rows and `other`; these stay first, in their order."""
         sparse = issparse(self.inputs) or issparse(other.inputs)
-        inputs = (
-            vstack([self.inputs, other.inputs], format="csr")
-            if sparse
-            else np.vstack([self.inputs, other.inputs])
-        )
+        inputs = vstack([self.inputs, other.inputs], format="csr") if sparse else np.vstack([self.inputs, other.inputs])
         parts = ((getattr(self, name), getattr(other, name)) for name in ("targets", "weight", "scatter"))
         return _merge(inputs, *map(np.concatenate, parts))
 
@@ -111,7 +107,5 @@ def _groups(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _sparse_key(inputs: Any, row: int) -> str:
     start, stop = inputs.indptr[row : row + 2]
-    entries = sorted(
-        (int(j), float(v)) for j, v in zip(inputs.indices[start:stop], inputs.data[start:stop]) if v
-    )
+    entries = sorted((int(j), float(v)) for j, v in zip(inputs.indices[start:stop], inputs.data[start:stop]) if v)
     return repr(entries)

@@ -1,0 +1,64 @@
+"""scikit-learn's own checks, with every solver, and none expected to fail."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.model_selection import cross_validate
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
+
+MODELS = (RandomFeatureRegressor, RandomFeatureClassifier)
+SOLVERS = ("auto", "cholesky", "cg", "svd")
+ESTIMATORS = [
+    RandomFeatures(width=20, random_state=0),
+    *(model(solver=solver, random_state=0) for model in MODELS for solver in SOLVERS),
+    *(model(width=100, alpha=0, random_state=0) for model in MODELS),
+]
+MORE_CHECKS = (
+    "check_param_validation",
+    "check_dataframe_column_names_consistency",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_get_feature_names_out_error",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+)
+TRANSFORMER_ONLY = tuple(name for name in MORE_CHECKS if "transform" in name or "names_out" in name)
+
+
+def expected_failures(estimator):
+    return {}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS[:2] + ESTIMATORS[5:6], ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.parametrize("name", [name for name in MORE_CHECKS if name not in TRANSFORMER_ONLY])
+def test_checks_that_the_decorator_leaves_out(estimator, name):
+    getattr(estimator_checks, name)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X .*feature names:UserWarning")  # the checks mix frames and arrays
+@pytest.mark.parametrize("name", TRANSFORMER_ONLY)
+def test_transformer_checks_that_the_decorator_leaves_out(name):
+    getattr(estimator_checks, name)("RandomFeatures", ESTIMATORS[0])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_metadata_routing(model):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.standard_normal((40, 3)), np.arange(40) % 2, rng.uniform(0.5, 2, 40)
+    with sklearn.config_context(enable_metadata_routing=True):
+        estimator = model(width=50, random_state=0).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        routed = cross_validate(estimator, X, y, cv=2, params={"sample_weight": weight})["test_score"]
+        plain = cross_validate(model(width=50, random_state=0), X, y, cv=2)["test_score"]
+    assert not np.array_equal(routed, plain)

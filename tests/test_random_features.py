@@ -1,0 +1,437 @@
+"""The three estimators: against scikit-learn, against themselves, and on input that tries to break them."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, LeaveOneOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import underdetermined
+from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
+
+MODELS = [RandomFeatureRegressor, RandomFeatureClassifier]
+both = pytest.mark.parametrize("model", MODELS)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 4))
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.standard_normal(80)
+    for array in (X, y):
+        array.flags.writeable = False
+    return X, y
+
+
+def labels(y, model):
+    return y if model is RandomFeatureRegressor else np.digitize(y, [-0.5, 0.5])
+
+
+def answers(network, X):
+    return network.predict(X) if isinstance(network, RandomFeatureRegressor) else network.decision_function(X)
+
+
+# Against other libraries
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alpha", [1e-3, 1.0])
+@pytest.mark.parametrize("width", [30, 300])
+def test_regressor_is_ridge_on_the_features(data, width, alpha, fit_intercept):
+    X, y = data
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
+    options = {"width": width, "activation": "tanh", "random_state": 3}
+    network = RandomFeatureRegressor(alpha=alpha, fit_intercept=fit_intercept, **options).fit(X, y, weight)
+    features = RandomFeatures(**options).fit(X)
+    ridge = Ridge(alpha, fit_intercept=fit_intercept, solver="svd").fit(features.transform(X), y, weight)
+    np.testing.assert_array_equal(network.random_weights_, features.random_weights_)
+    np.testing.assert_allclose(network.coef_, ridge.coef_, rtol=0, atol=1e-8 * np.abs(ridge.coef_).max())
+    np.testing.assert_allclose(network.predict(X[::-1]), ridge.predict(features.transform(X[::-1])), rtol=0, atol=1e-9)
+
+
+def test_interpolation_is_the_minimum_norm_solution(data):
+    X, y = data
+    network = RandomFeatureRegressor(400, alpha=0, fit_intercept=False, random_state=0).fit(X, y)
+    expected = np.linalg.lstsq(network.feature_map_(X), y, rcond=None)[0]
+    np.testing.assert_allclose(network.coef_, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_allclose(network.predict(X), y, rtol=0, atol=1e-10)
+
+
+def test_leave_one_out_equals_refitting(data):
+    X, y = data[0][:25], data[1][:25]
+    network = RandomFeatureRegressor(60, random_state=0).fit(X, y)
+    fixed = RandomFeatureRegressor(60, alpha=network.alpha_, random_state=0)
+    error = np.mean((cross_val_predict(fixed, X, y, cv=LeaveOneOut()) - y) ** 2)
+    assert network.loo_path_.errors.min() == pytest.approx(error, rel=1e-6)
+
+
+def test_cosine_features_have_the_gaussian_kernel():
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    features = RandomFeatures(200_000, activation="sin_cos", weight_scale=1.0, bias_scale=0, random_state=0)
+    Z = features.fit_transform(X)
+    distance = ((X[:, None] - X[None]) ** 2).sum(axis=2)
+    np.testing.assert_allclose(Z @ Z.T, np.exp(-distance / 2), atol=6 / np.sqrt(200_000))
+
+
+def test_classifier_is_one_hot_least_squares():
+    X, y = load_digits(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X[:300]), y[:300]
+    network = RandomFeatureClassifier(400, alpha=0.1, random_state=0).fit(X, y)
+    ridge = Ridge(0.1, solver="svd").fit(network.feature_map_(X), np.eye(10)[y])
+    np.testing.assert_allclose(network.decision_function(X), ridge.predict(network.feature_map_(X)), rtol=0, atol=1e-8)
+    assert network.coef_.shape == (10, 400) and network.intercept_.shape == (10,)
+
+
+# Against themselves
+
+
+@both
+def test_weights_of_rows_are_repetitions(data, model):
+    X, y = data[0], labels(data[1], model)
+    counts = np.random.default_rng(2).integers(0, 4, len(y))
+    options = {"width": 120, "random_state": 0}
+    weighted = model(**options).fit(X, y, counts)
+    repeated = model(**options).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts, axis=0))
+    assert weighted.alpha_ == repeated.alpha_
+    np.testing.assert_allclose(answers(weighted, X), answers(repeated, X), rtol=0, atol=1e-9)
+
+
+@both
+@pytest.mark.parametrize("width", ["auto", 30, 300])
+@pytest.mark.parametrize("alpha", ["loo", 0.1])
+def test_partial_fit_equals_fit(data, model, width, alpha):
+    X, y = data[0], labels(data[1], model)
+    X, y = np.vstack([X, X[:10]]), np.concatenate([y, y[::-1][:10]])
+    weight = np.random.default_rng(5).uniform(0.5, 2, len(y))
+    whole = model(width, alpha=alpha, random_state=0).fit(X, y, weight)
+    pieces = model(width, alpha=alpha, random_state=0)
+    for part in (slice(0, 40), slice(40, 41), slice(41, 90)):
+        pieces.partial_fit(X[part], y[part], sample_weight=weight[part])
+        pieces = pickle.loads(pickle.dumps(pieces))
+    assert pieces.width_ == whole.width_
+    assert pieces.alpha_ == pytest.approx(whole.alpha_, rel=1e-9)
+    np.testing.assert_allclose(answers(pieces, X), answers(whole, X), rtol=0, atol=1e-9)
+
+
+def test_partial_fit_grows_an_automatic_width(data):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((300, 2)), rng.standard_normal(300)
+    pieces = RandomFeatureRegressor(random_state=0, alpha=0.1).partial_fit(X[:100], y[:100])
+    assert pieces.width_ == 512
+    pieces.partial_fit(X[100:], y[100:])
+    whole = RandomFeatureRegressor(random_state=0, alpha=0.1).fit(X, y)
+    assert pieces.width_ == whole.width_ == 600
+    np.testing.assert_allclose(pieces.predict(X), whole.predict(X), rtol=0, atol=1e-9)
+
+
+@both
+@pytest.mark.parametrize("width", [20, 100, 700])
+@pytest.mark.parametrize("sampler", ["gaussian", "sphere", "orthogonal", "sobol"])
+def test_widen_equals_a_fresh_fit(data, model, width, sampler):
+    X, y = data[0], labels(data[1], model)
+    options = {"sampler": sampler, "random_state": 0, "alpha": 0.01}
+    fresh = model(width + 300, **options).fit(X, y)
+    wider = model(width, **options).fit(X, y).widen(100).widen(200)
+    np.testing.assert_array_equal(wider.random_weights_, fresh.random_weights_)
+    np.testing.assert_allclose(answers(wider, X), answers(fresh, X), rtol=0, atol=1e-9)
+    assert wider.width_ == fresh.width_ and wider.width == width
+
+
+@both
+@pytest.mark.parametrize("layout", [np.asfortranarray, sparse.csr_array, sparse.csc_matrix, np.ndarray.tolist])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_layout_and_threads_change_rounding_only(data, model, layout, n_jobs):
+    X, y = data[0], labels(data[1], model)
+    plain = model(300, alpha=0.01, random_state=0, n_jobs=1).fit(X, y)
+    other = model(300, alpha=0.01, random_state=0, n_jobs=n_jobs).fit(layout(X), y)
+    np.testing.assert_array_equal(other.random_weights_, plain.random_weights_)
+    np.testing.assert_allclose(answers(other, layout(X)), answers(plain, X), rtol=0, atol=1e-12)
+
+
+@both
+def test_streaming_changes_rounding_only(data, model, monkeypatch):
+    X, y = data[0], labels(data[1], model)
+    dense = [model(width, alpha=0.01, random_state=0).fit(X, y) for width in (30, 300)]
+    monkeypatch.setattr("underdetermined.estimators._base.DENSE_BYTES", 0)
+    streamed = [model(width, alpha=0.01, random_state=0).fit(X, y) for width in (30, 300)]
+    for one, other in zip(dense, streamed, strict=True):
+        np.testing.assert_allclose(answers(one, X), answers(other, X), rtol=0, atol=1e-11)
+
+
+@both
+@pytest.mark.parametrize("solver", ["cholesky", "cholesky_qr", "qr", "svd", "mixed", "cg", "lsmr"])
+@pytest.mark.parametrize("width", [30, 300])
+def test_solvers_agree(data, model, solver, width):
+    X, y = data[0], labels(data[1], model)
+    auto = model(width, alpha=0.1, random_state=0).fit(X, y)
+    other = model(width, alpha=0.1, random_state=0, solver=solver).fit(X, y)
+    np.testing.assert_allclose(answers(other, X), answers(auto, X), rtol=0, atol=1e-7)
+    assert other.n_iter_ >= 1
+
+
+def test_float32_is_kept(data):
+    X, y = data[0].astype(np.float32), data[1].astype(np.float32)
+    single = RandomFeatureRegressor(300, alpha=0.1, random_state=0).fit(X, y)
+    double = RandomFeatureRegressor(300, alpha=0.1, random_state=0).fit(X.astype(float), y)
+    assert single.coef_.dtype == single.predict(X).dtype == single.random_weights_.dtype == np.float32
+    np.testing.assert_allclose(single.predict(X), double.predict(X), atol=2e-4)
+    assert RandomFeatures(20, random_state=0).fit_transform(X).dtype == np.float32
+
+
+def test_float32_model_takes_float64_inputs(data):
+    X, y = data
+    network = RandomFeatureRegressor(300, alpha=0.1, random_state=0).fit(X.astype(np.float32), y)
+    assert network.predict(X).dtype == np.float64
+
+
+def test_several_outputs(data):
+    X, y = data
+    both_outputs = RandomFeatureRegressor(200, alpha=0.1, random_state=0).fit(X, np.stack([y, -2 * y], axis=1))
+    one = RandomFeatureRegressor(200, alpha=0.1, random_state=0).fit(X, y)
+    np.testing.assert_allclose(both_outputs.predict(X), np.stack([one.predict(X), -2 * one.predict(X)], axis=1))
+    assert both_outputs.coef_.shape == (2, 200) and one.coef_.shape == (200,) and np.ndim(one.intercept_) == 0
+
+
+@both
+def test_pickle_predicts_the_same_and_warns_about_other_versions(data, model, monkeypatch):
+    X, y = data[0], labels(data[1], model)
+    network = model(100, random_state=0).fit(X, y)
+    stored = pickle.dumps(network)
+    np.testing.assert_array_equal(answers(pickle.loads(stored), X), answers(network, X))
+    monkeypatch.setattr(underdetermined, "__version__", "0.0.0")
+    with pytest.warns(InconsistentVersionWarning, match="underdetermined 0.0.0"):
+        pickle.loads(stored)
+
+
+def test_pickle_does_not_hold_the_gram_matrix():
+    rng = np.random.default_rng(0)
+    network = RandomFeatureRegressor(1000, random_state=0).fit(rng.standard_normal((500, 2)), rng.standard_normal(500))
+    assert len(pickle.dumps(network)) < 8 * 500 * 500 / 2
+
+
+# As people use them
+
+
+def test_breast_cancer_probabilities():
+    X, y = load_breast_cancer(return_X_y=True)
+    network = make_pipeline(StandardScaler(), RandomFeatureClassifier(random_state=0)).fit(X[:400], y[:400])
+    probability = network.predict_proba(X[400:])
+    assert network.score(X[400:], y[400:]) > 0.95
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert probability.min() >= 0
+    np.testing.assert_array_equal(network.predict(X[400:]), probability.argmax(axis=1))
+
+
+def test_probabilities_are_the_nearest_on_the_simplex():
+    X, y = load_digits(return_X_y=True)
+    network = RandomFeatureClassifier(300, random_state=0).fit(X[:500] / 16, y[:500])
+    values, probability = network.decision_function(X[500:] / 16), network.predict_proba(X[500:] / 16)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    np.testing.assert_array_equal(values.argmax(axis=1), probability.argmax(axis=1))
+    other = np.random.default_rng(0).dirichlet(np.ones(10), (200, len(values)))
+    nearest = ((probability - values) ** 2).sum(axis=1)
+    assert (nearest <= ((other - values) ** 2).sum(axis=2) + 1e-12).all()
+    truth = np.eye(10)[y[500:]]
+    assert (((probability - truth) ** 2).sum(axis=1) <= ((values - truth) ** 2).sum(axis=1) + 1e-12).all()
+
+
+def test_grid_search_in_a_pipeline():
+    X, y = load_diabetes(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), RandomFeatureRegressor(200, random_state=0))
+    grid = {"randomfeatureregressor__activation": ["relu", "tanh"], "randomfeatureregressor__alpha": ["loo", 1.0]}
+    search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
+    assert search.best_score_ > 0.4
+
+
+def test_leave_one_out_beats_interpolation_of_noise():
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    chosen, exact = (RandomFeatureRegressor(random_state=0, alpha=alpha).fit(X[:300], y[:300]) for alpha in ("loo", 0))
+    assert exact.score(X[:300], y[:300]) > 1 - 1e-12
+    assert chosen.score(X[300:], y[300:]) > 0.4 > exact.score(X[300:], y[300:])
+
+
+@both
+def test_callbacks_see_the_stages(data, model):
+    X, y = data[0], labels(data[1], model)
+    seen = []
+
+    class Recorder:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            seen.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            seen.append(context.task_name)
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append(fitted_estimator is not None and fitted_estimator.predict(X[:1]).shape == (1,))
+
+    model(50, random_state=0).set_callbacks(Recorder()).fit(X, y)
+    assert seen == ["fit", "features", False, "alpha", False, "solve", True, True, "teardown"]
+
+
+def test_scoring_monitor_scores_every_stage_that_predicts(data):
+    X, y = data
+    monitor = ScoringMonitor(scoring="r2")
+    network = RandomFeatureRegressor(50, random_state=0).set_callbacks(monitor).fit(X, y).widen(50)
+    assert network.score(X, y) > 0 and network.width_ == 100
+
+
+def test_verbose_prints_a_line(data, capsys):
+    RandomFeatureRegressor(50, random_state=0, verbose=1).fit(*data)
+    assert capsys.readouterr().out.startswith("[RandomFeatureRegressor] alpha=")
+
+
+# Hostile input
+
+
+@both
+def test_unfinished_iterations_warn(data, model):
+    X, y = data[0], labels(data[1], model)
+    with pytest.warns(ConvergenceWarning, match="stopped after 2 iterations.*raise max_iter"):
+        model(300, alpha=0, solver="lsmr", max_iter=2, random_state=0).fit(X, y)
+
+
+@both
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_non_finite_inputs(data, model, bad):
+    X, y = data[0].copy(), labels(data[1], model)
+    X[3, 1] = bad
+    with pytest.raises(ValueError, match="Input X contains"):
+        model().fit(X, y)
+
+
+@both
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"width": 0}, "'width' parameter .* must be an int in the range"),
+        ({"width": 2.5}, "'width' parameter"),
+        ({"width": "wide"}, "'width' parameter .*'auto'"),
+        ({"activation": "rely"}, "(?s)relu.*softplus"),
+        ({"sampler": "uniform"}, "'sampler' parameter .*'gaussian'"),
+        ({"weight_scale": 0}, "'weight_scale' parameter"),
+        ({"bias_scale": -1}, "'bias_scale' parameter"),
+        ({"alpha": -1}, "'alpha' parameter"),
+        ({"alpha": "gcv"}, "'alpha' parameter .*'loo'"),
+        ({"solver": "lu"}, "'solver' parameter"),
+        ({"max_iter": 0}, "'max_iter' parameter"),
+    ],
+)
+def test_bad_parameters_are_named(data, model, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        model(**parameters).fit(data[0], labels(data[1], model))
+
+
+@pytest.mark.parametrize(("alpha", "fit_intercept"), [("loo", True), (0, True), (1.0, True), (0, False)])
+def test_one_row(alpha, fit_intercept):
+    network = RandomFeatureRegressor(10, alpha=alpha, fit_intercept=fit_intercept, random_state=0)
+    assert network.fit([[1.0, 2.0]], [3.0]).predict([[1.0, 2.0]]) == pytest.approx([3.0], abs=1e-9)
+
+
+@both
+def test_one_column(data, model):
+    X, y = data[0][:, :1], labels(data[1], model)
+    assert np.isfinite(answers(model(random_state=0).fit(X, y), X)).all()
+
+
+@both
+def test_constant_columns_and_zero_rows(data, model):
+    X, y = data[0].copy(), labels(data[1], model)
+    X[:, 0], X[5:9] = 1.0, 0.0
+    for alpha in ("loo", 0):
+        assert np.isfinite(answers(model(random_state=0, alpha=alpha).fit(X, y), X)).all()
+
+
+@both
+@pytest.mark.parametrize("alpha", ["loo", 0])
+def test_inputs_without_any_information(model, alpha):
+    X, y = np.ones((20, 3)), np.arange(20) % 2
+    network = model(random_state=0, alpha=alpha).fit(X, y)
+    expected = 0.5 if model is RandomFeatureRegressor else 0.0
+    np.testing.assert_allclose(answers(network, X), expected, atol=1e-12)
+
+
+def test_repeated_rows_with_unequal_targets_get_their_mean(data):
+    X, y = data
+    network = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(np.vstack([X, X]), np.concatenate([y, y + 1]))
+    np.testing.assert_allclose(network.predict(X), y + 0.5, atol=1e-9)
+
+
+def test_repeated_rows_with_equal_targets_change_nothing(data):
+    X, y = data
+    once = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(X, y)
+    twice = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(np.vstack([X, X]), np.concatenate([y, y]))
+    np.testing.assert_allclose(twice.predict(X[:7] + 1), once.predict(X[:7] + 1), atol=1e-9)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_negative_zero_is_zero(container):
+    X = container(np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 1.0]]))
+    network = RandomFeatureRegressor(50, alpha=0, random_state=0).fit(X, [0.0, 2.0, 5.0])
+    np.testing.assert_allclose(network.predict(X), [1.0, 1.0, 5.0], atol=1e-9)
+
+
+def test_overflowing_features_name_the_row(data):
+    X, y = data[0].copy(), data[1]
+    X[7] *= 1e4
+    with pytest.raises(OverflowError, match="row 7 of X, whose norm"):
+        RandomFeatureRegressor(activation="exp", random_state=0).fit(X, y)
+
+
+def test_all_weights_zero(data):
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        RandomFeatureRegressor(random_state=0).fit(*data, sample_weight=np.zeros(80))
+
+
+@pytest.mark.parametrize("extra", [0, -1, 2.5, True])
+def test_widen_needs_a_positive_integer(data, extra):
+    network = RandomFeatureRegressor(50, random_state=0).fit(*data)
+    with pytest.raises(ValueError, match="extra=.* must be an integer of at least 1"):
+        network.widen(extra)
+
+
+def test_partial_fit_refuses_another_layer(data):
+    network = RandomFeatureRegressor(50, random_state=0).partial_fit(*data)
+    with pytest.raises(ValueError, match="activation, sampler, .* changed since the first fit"):
+        network.set_params(activation="tanh").partial_fit(*data)
+
+
+def test_partial_fit_refuses_other_outputs(data):
+    X, y = data
+    network = RandomFeatureRegressor(50, random_state=0).partial_fit(X, y)
+    with pytest.raises(ValueError, match="y has 2 outputs, but the rows seen before have 1"):
+        network.partial_fit(X, np.stack([y, y], axis=1))
+
+
+def test_partial_fit_knows_its_classes():
+    X = np.arange(6.0).reshape(6, 1)
+    network = RandomFeatureClassifier(50, random_state=0).partial_fit(X[:2], ["a", "a"], classes=["a", "b"])
+    with pytest.raises(ValueError, match="labels that are not in classes: .*'c'"):
+        network.partial_fit(X[2:3], ["c"])
+    with pytest.raises(ValueError, match="differs from the first call"):
+        network.partial_fit(X[2:3], ["a"], classes=["a", "c"])
+    network.partial_fit(X[2:], ["a", "b", "b", "b"])
+    np.testing.assert_array_equal(network.predict(X), ["a", "a", "a", "b", "b", "b"])
+
+
+@both
+def test_width_that_cannot_fit_says_how_many_bytes(data, model):
+    with pytest.raises(MemoryError, match="32000000000000 bytes"):
+        model(10**12, random_state=0).fit(data[0], labels(data[1], model))
+
+
+def test_clone_is_unfitted(data):
+    network = RandomFeatureRegressor(50, random_state=0).fit(*data)
+    assert not hasattr(clone(network), "coef_")

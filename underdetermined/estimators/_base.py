@@ -1,0 +1,279 @@
+"""What the random-feature regressor and classifier share: parameters, training on merged rows, raw predictions."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import underdetermined
+from underdetermined._compat import Interval, StrOptions
+from underdetermined.estimators._layer import LAYER_CONSTRAINTS, automatic_width, draw_layer, draw_seed, join
+from underdetermined.estimators._rows import Rows
+from underdetermined.features import FeatureMap
+from underdetermined.gram import extend_gram, gram_matrix, widen_gram
+from underdetermined.leave_one_out import LeaveOneOutPath, leave_one_out_path, subsample_rows
+from underdetermined.solvers import SOLVERS, solve
+from underdetermined.system import LinearSystem
+
+__all__ = ["FLOATS", "RandomFeatureModel", "Versioned"]
+
+FLOATS = [np.float64, np.float32]
+
+DENSE_BYTES = 2**31  # features up to this size are held while solving, larger ones are streamed
+EXACT_LOO_ORDER = 4000  # largest eigendecomposition that alpha="loo" asks for
+_MATRIX_FREE = ("cg", "lsmr")
+
+
+class Versioned:
+    """Writes the version of this package into pickles and warns when another version reads them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_underdetermined_version": underdetermined.__version__}  # type: ignore[dict-item]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state.pop("_underdetermined_version", "0")
+        if version != underdetermined.__version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=f"underdetermined {underdetermined.__version__}",
+                    original_sklearn_version=f"underdetermined {version}",
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)  # type: ignore[misc]
+
+
+class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
+    """A random hidden layer under a linear model; subclasses turn targets into columns and columns into answers."""
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **LAYER_CONSTRAINTS,
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"loo"})],
+        "solver": [StrOptions({"auto", *SOLVERS})],
+        "rcond": [None, Interval(Real, 0, 1, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="neither")],
+        "max_iter": [None, Interval(Integral, 1, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        width="auto",
+        *,
+        activation="relu",
+        sampler="gaussian",
+        weight_scale="auto",
+        bias_scale=1.0,
+        alpha="loo",
+        solver="auto",
+        rcond=None,
+        tol=1e-10,
+        max_iter=None,
+        fit_intercept=True,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.width = width
+        self.activation = activation
+        self.sampler = sampler
+        self.weight_scale = weight_scale
+        self.bias_scale = bias_scale
+        self.alpha = alpha
+        self.solver = solver
+        self.rcond = rcond
+        self.tol = tol
+        self.max_iter = max_iter
+        self.fit_intercept = fit_intercept
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The Gram matrix only saves work in a later partial_fit or widen, and is far larger than the model.
+        return {name: None if name == "_gram" else value for name, value in super().__getstate__().items()}
+
+    def widen(self, extra: int) -> "RandomFeatureModel":
+        """Add neurons and solve again; equal to a fresh fit at the larger width with the same seed.
+
+        Parameters
+        ----------
+        extra : int
+            Number of neurons to add, at least 1.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator; its ``width`` parameter is left as it is, ``width_`` grows.
+
+        Raises
+        ------
+        ValueError
+            If `extra` is not a positive integer.
+
+        Notes
+        -----
+        The Gram matrix is updated by the new neurons alone, n^2 extra instead of n^2 width multiplications.
+        """
+        check_is_fitted(self)
+        if isinstance(extra, bool) or not isinstance(extra, Integral) or extra < 1:
+            raise ValueError(f"extra={extra!r} must be an integer of at least 1.")
+        return self._widen(int(extra))
+
+    @with_callbacks
+    def _widen(self, extra: int) -> "RandomFeatureModel":
+        self._train(self._rows, self.width_ + extra, X=self._rows.inputs, y=self._answers(self._rows.targets))
+        return self
+
+    def _start(self) -> None:
+        """Forget what was learned and draw a new network."""
+        self._seed = draw_seed(self.random_state)
+        self._rows: Rows | None = None
+        self._gram: np.ndarray | None = None
+        self.__dict__.pop("feature_map_", None)
+
+    def _learn(self, rows: Rows, X: Any, y: Any) -> None:
+        """Train on the rows seen so far and these, made of X and y."""
+        rows = rows if self._rows is None else self._rows.append(rows)
+        self._train(rows, automatic_width(rows.n_rows) if self.width == "auto" else self.width, X=X, y=y)
+
+    def _train(self, rows: Rows, width: int, **data: Any) -> None:
+        """Run the stages; `data` (X, y) is what callbacks are shown."""
+        progress = self._init_callback_context(max_subtasks=3)
+        data = {"estimator": self, **data}
+        progress.call_on_fit_task_begin(**data)
+        with self._stage(progress, "features", data):
+            layer = self._layer(rows.inputs, width)
+            operator = layer.operator(rows.inputs)
+            dense = rows.n_rows * width * layer.weights.itemsize <= DENSE_BYTES
+            features = operator.to_dense() if dense else operator
+            self._gram = gram = self._updated_gram(features, rows, layer)
+            self._rows, self.feature_map_, self.width_ = rows, layer, width
+            system = LinearSystem(
+                features,
+                rows.targets,
+                sample_weight=None if (rows.weight == 1).all() else rows.weight,
+                fit_intercept=self.fit_intercept,
+                gram=None if gram is None else gram * layer.scale**2,
+            )
+        with self._stage(progress, "alpha", data):
+            self.alpha_, self.loo_path_ = self.alpha, None
+            if self.alpha == "loo":
+                self.loo_path_ = self._leave_one_out(system, rows, layer)
+                self.alpha_ = self.loo_path_.alpha
+        with self._stage(progress, "solve", data):
+            solution = solve(
+                system,
+                method=self.solver,
+                alpha=self.alpha_,
+                rcond=self.rcond,
+                tol=self.tol,
+                max_iter=self.max_iter,
+            )
+            self._keep(solution, layer)
+        progress.call_on_fit_task_end(**data, reconstruction_attributes=self._learned)
+
+    def _keep(self, solution: Any, layer: FeatureMap) -> None:
+        """Store the solution under scikit-learn's names, and warn if it is not what was asked for."""
+        dtype = layer.weights.dtype
+        self.solution_ = solution
+        self.coef_ = np.ascontiguousarray(solution.coef.T.astype(dtype))
+        self.intercept_ = solution.intercept.astype(dtype)
+        self.rank_, self.condition_, self.n_iter_ = solution.rank, solution.condition, solution.n_iter
+        self.random_weights_ = layer.weights
+        self.random_offset_ = np.zeros(layer.width, dtype) if layer.biases is None else layer.biases
+        if self.verbose:
+            print(f"[{type(self).__name__}] alpha={self.alpha_:.3g} {solution!r}")
+        if not solution.status.is_success:
+            warnings.warn(
+                f"solver={solution.method!r} stopped after {solution.n_iter} iterations with residual norm "
+                f"{float(solution.residual_norm.max()):.3g} (tol={self.tol:.3g}, condition about "
+                f"{solution.condition:.2g}). {solution.status.advice}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    @contextmanager
+    def _stage(self, progress: Any, name: str, data: dict[str, Any]) -> Iterator[None]:
+        context = progress.subcontext(task_name=name).call_on_fit_task_begin(**data)
+        yield
+        context.call_on_fit_task_end(**data, reconstruction_attributes=self._learned if name == "solve" else None)
+
+    def _learned(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def _layer(self, inputs: Any, width: int) -> FeatureMap:
+        """Return the first `width` neurons of this seed; those already drawn are kept."""
+        known: FeatureMap | None = getattr(self, "feature_map_", None)
+        layer_of = (self.activation, self.sampler, self.weight_scale, self.bias_scale)
+        if known is None:
+            self._layer_of = layer_of
+            return draw_layer(self, inputs.shape[1], width, inputs.dtype, seed=self._seed)
+        if layer_of != self._layer_of:
+            raise ValueError(
+                "activation, sampler, weight_scale or bias_scale changed since the first fit; call fit to start again."
+            )
+        if width <= known.width:
+            return known
+        extra = draw_layer(
+            self,
+            inputs.shape[1],
+            width - known.width,
+            known.weights.dtype,
+            seed=self._seed,
+            start=known.width,
+        )
+        return join(known, extra)
+
+    def _leave_one_out(self, system: LinearSystem, rows: Rows, layer: FeatureMap) -> LeaveOneOutPath:
+        """Exact where the smaller side can be decomposed, of a fixed random subset of the rows otherwise."""
+        if min(system.shape) <= EXACT_LOO_ORDER:
+            return leave_one_out_path(system, within_squares=rows.scatter)
+        kept = subsample_rows(rows.n_rows)
+        subset = LinearSystem(
+            layer.operator(rows.inputs[kept]),
+            rows.targets[kept],
+            sample_weight=None if system.sample_weight is None else rows.weight[kept],
+            fit_intercept=self.fit_intercept,
+            gram=None if system.gram is None else system.gram[np.ix_(kept, kept)],
+        )
+        return leave_one_out_path(subset, within_squares=rows.scatter[kept])
+
+    def _updated_gram(self, features: Any, rows: Rows, layer: FeatureMap) -> np.ndarray | None:
+        """Return the sum over neurons of products of features, from the known one where there is one."""
+        n = rows.n_rows
+        if n - int(self.fit_intercept) > layer.width:
+            return None  # a tall system works with the Gram matrix of its columns
+        if self.solver in _MATRIX_FREE and self.alpha != "loo" and 8 * n * n > DENSE_BYTES:
+            return None
+        known = self._gram
+        if known is None:
+            return gram_matrix(features) / layer.scale**2
+        old_rows, old_width = self._rows.inputs, self.feature_map_.width
+        if layer.width > old_width:
+            extra = layer.columns(slice(old_width, layer.width), scale=1.0)
+            known = widen_gram(known, extra.operator(old_rows))
+        if n > len(known):
+            known = extend_gram(known * layer.scale**2, features) / layer.scale**2
+        return known
+
+    def _raw_predict(self, X: Any) -> np.ndarray:
+        """Return the linear model's columns, shape (n_samples, k), in the dtype of X."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        values = self.feature_map_.operator(X).matmat(np.atleast_2d(self.coef_).T) + self.intercept_
+        return values.astype(X.dtype, copy=False)
