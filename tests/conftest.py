@@ -1,0 +1,38 @@
+"""Fixtures that several test files share."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    """Return a generator with a fixed seed, new for every test."""
+    return np.random.default_rng(20)
+
+
+@pytest.fixture
+def matrix_with_condition(rng):
+    """Return a function that builds a matrix of norm one with log-spaced singular values, read-only."""
+
+    def build(n, m, condition, order="C"):
+        p = min(n, m)
+        left = np.linalg.qr(rng.standard_normal((n, p)))[0]
+        right = np.linalg.qr(rng.standard_normal((m, p)))[0]
+        matrix = np.array((left * np.geomspace(1.0, 1.0 / condition, p)) @ right.T, order=order)
+        matrix.flags.writeable = False
+        return matrix
+
+    return build
+
+
+@pytest.fixture
+def wide_system(rng, matrix_with_condition):
+    """Return a function that builds a consistent wide system with a given condition number: matrix (n, m), targets (n, k)."""
+
+    def build(condition, n=20, m=50, k=1):
+        matrix = matrix_with_condition(n, m, condition)
+        targets = matrix @ rng.standard_normal((m, k))
+        targets.flags.writeable = False
+        return matrix, targets
+
+    return build

@@ -1,0 +1,43 @@
+"""Slow, obvious definitions that the package never imports."""
+
+import mpmath
+import numpy as np
+
+
+def minimum_norm(matrix, targets, digits=60):
+    """Least-squares solution of smallest norm of a full-rank system, in high precision, by normal equations."""
+    with mpmath.workdps(digits):
+        a, y = mpmath.matrix(np.asarray(matrix).tolist()), mpmath.matrix(np.asarray(targets).tolist())
+        wide = matrix.shape[0] <= matrix.shape[1]
+        coef = a.T * mpmath.cholesky_solve(a * a.T, y) if wide else mpmath.cholesky_solve(a.T * a, a.T * y)
+        return np.array(coef.tolist(), dtype=float).reshape(matrix.shape[1], -1)
+
+
+def ridge(matrix, targets, *, alpha=0.0, sample_weight=None, fit_intercept=False, rcond=None):
+    """Ridge coefficients and intercept as one least-squares problem: weighted, centred, with penalty rows, through gelsd."""
+    n, m = matrix.shape
+    weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    matrix_mean, target_mean = np.zeros(m), np.zeros(targets.shape[1])
+    if fit_intercept:
+        matrix_mean, target_mean = np.average(matrix, 0, weight), np.average(targets, 0, weight)
+    root = np.sqrt(weight)[:, np.newaxis]
+    rows = np.vstack([root * (matrix - matrix_mean), np.sqrt(alpha) * np.eye(m)])
+    right = np.vstack([root * (targets - target_mean), np.zeros((m, targets.shape[1]))])
+    coef = np.linalg.lstsq(rows, right, rcond=rcond)[0]
+    return coef, target_mean - matrix_mean @ coef
+
+
+def leave_one_out_error(matrix, targets, alpha, *, fit_intercept=False):
+    """Mean squared error of every row predicted by a ridge fit to the others, one refit each."""
+    errors = []
+    for row in range(len(matrix)):
+        others = np.arange(len(matrix)) != row
+        coef, intercept = ridge(matrix[others], targets[others], alpha=alpha, fit_intercept=fit_intercept)
+        errors.append((targets[row] - intercept - matrix[row] @ coef) ** 2)
+    return float(np.mean(errors))
+
+
+def gram(features):
+    """Gram matrix of the rows, entry by entry, with exact sums."""
+    rows = np.asarray(features, dtype=float).tolist()
+    return np.array([[float(mpmath.fdot(a, b)) for b in rows] for a in rows])
