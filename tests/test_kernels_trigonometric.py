@@ -109,7 +109,9 @@ def test_an_entry_does_not_depend_on_its_neighbours(kernel, combine, limit, dtyp
     kept = np.arange(points.size) % 7 != 0
     got = applied(kernel, mixed)
     np.testing.assert_array_equal(got[kept], applied(kernel, points)[kept])
-    np.testing.assert_array_equal(got[kept], np.concatenate([applied(kernel, points[i : i + 1]) for i in np.flatnonzero(kept)]))
+    np.testing.assert_array_equal(
+        got[kept], np.concatenate([applied(kernel, points[i : i + 1]) for i in np.flatnonzero(kept)])
+    )
     with mpmath.workprec(300):
         exact = combine(mpmath.sin(mpmath.mpf(float(dtype(1e20)))), mpmath.cos(mpmath.mpf(float(dtype(1e20)))))
         np.testing.assert_allclose(got[::7], float(exact), rtol=4 * np.finfo(dtype).eps)

@@ -218,9 +218,9 @@ def _clenshaw(z, parameters, order):
         scratch[2:4] = 0.0
         result = _round_double(clear, a, scratch) if z.itemsize == 8 else _round_single(clear, a, scratch)
         for j in range(part.size):
-            x, y = part[j], result[j]
+            x, y = np.float64(part[j]), result[j]
             # Products of tiny z and the tiny leading coefficients would underflow. There f is f(0), or linear.
-            y = y * (np.float64(x) / _TINY) if odd and abs(x) < _TINY else y
+            y = y * (x / _TINY) if odd and abs(x) < _TINY else y
             # An intermediate overflow ends as nan; the leading term says which infinity it should have been.
             up = (a[0, degree] > 0.0) == (even or x > 0.0)
             y = y if abs(y) <= np.inf else (np.inf if up else -np.inf)
