@@ -1,0 +1,1 @@
+"""asv benchmarks; each file also defines the contenders that `benchmarks.compare` runs side by side."""
