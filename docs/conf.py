@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 docs = Path(__file__).parent
-sys.path.insert(0, str(docs.parent / "tests"))
+sys.path[:0] = [str(docs), str(docs.parent / "tests")]
 
+import docstrings  # noqa: E402
 import public_names  # noqa: E402
 
 import underdetermined  # noqa: E402
@@ -79,3 +81,9 @@ def write_api_page() -> None:
 
 
 write_api_page()
+
+
+def setup(app: Any) -> None:
+    """Connect the treatment of docstrings; numpydoc has priority 500."""
+    app.connect("autodoc-process-docstring", docstrings.process_docstring, priority=600)
+    app.connect("autodoc-skip-member", docstrings.skip_member)
