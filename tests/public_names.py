@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import pkgutil
+import sys
+from enum import Enum
 
 import underdetermined
 
@@ -28,14 +30,22 @@ def public_names(module_name):
 
 
 def documented_objects():
-    """Dotted names of every public function, class, method and property."""
-    found = [f"{module}.{name}" for module in public_modules() for name in public_names(module)]
-    for path in list(found):
-        module, _, name = path.rpartition(".")
-        value = getattr(importlib.import_module(module), name)
-        if inspect.isclass(value):
-            found += [f"{path}.{member}" for member in own_members(value)]
-    return found
+    """Every public function, class, method and property by its dotted name, each once."""
+    found = {}
+    for module in public_modules():
+        for name in public_names(module):
+            value = getattr(importlib.import_module(module), name)
+            found.setdefault(id(value), (f"{module}.{name}", value))
+    classes = [(path, value) for path, value in found.values() if inspect.isclass(value)]
+    members = [f"{path}.{name}" for path, value in classes for name in own_members(value)]
+    return [path for path, _ in found.values()] + members
+
+
+def is_enumeration(path):
+    """Whether a dotted name is that of an enumeration, whose signature is not its own."""
+    module, _, name = path.rpartition(".")
+    value = getattr(sys.modules.get(module), name, None)
+    return inspect.isclass(value) and issubclass(value, Enum)
 
 
 def own_members(cls):

@@ -214,6 +214,7 @@ def compare(
     task = task or table.task
     targets = _targets(table, task)
     splits = make_splits(targets, task, folds, random_state)
+    notes.extend(_contradictions(table.inputs, targets))
 
     network = RandomFeatureRegressor if task == "regression" else RandomFeatureClassifier
     models: dict[str, tuple[str, BaseEstimator]] = {}
@@ -250,7 +251,7 @@ def _label(alpha: float | str) -> str:
 
 def _targets(table: Table, task: Task) -> np.ndarray:
     if task == "classification":
-        if table.target.dtype.kind == "f" and np.all(table.target == np.round(table.target)):
+        if table.target.dtype.kind in "fiu" and np.all(table.target == np.round(table.target)):
             return table.target.astype(np.int64)
         return table.target.astype(str)
     if table.target.dtype.kind not in "fiu":
@@ -302,6 +303,14 @@ def _fit_summary(
         float(residual),
         seconds,
     )
+
+
+def _contradictions(inputs: np.ndarray, targets: np.ndarray) -> list[str]:
+    codes = np.unique(targets, return_inverse=True)[1]
+    count = len(np.unique(np.column_stack([inputs, codes]), axis=0)) - len(np.unique(inputs, axis=0))
+    if not count:
+        return []
+    return [f"rows with equal inputs have {count} more targets than inputs, so no model can reproduce every target"]
 
 
 def _advice(fit: Fit) -> list[str]:

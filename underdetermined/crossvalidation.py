@@ -162,6 +162,11 @@ def recorded_warnings(notes: list[str], label: str = "") -> Iterator[None]:
         Appended to.
     label : str, default=""
         What each note starts with.
+
+    Yields
+    ------
+    None
+        Nothing; `notes` is complete when the block ends.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

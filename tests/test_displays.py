@@ -1,0 +1,82 @@
+"""Displays: what is drawn are the numbers of the result."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from underdetermined import RandomFeatureRegressor
+from underdetermined.comparison import compare
+from underdetermined.displays import LeaveOneOutDisplay, draw_comparison
+from underdetermined.tables import load_dataset
+
+matplotlib.use("agg")
+
+
+@pytest.fixture
+def axes():
+    return Figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    table = load_dataset("diabetes")
+    return RandomFeatureRegressor(64, random_state=0).fit(table.inputs[:60], table.target[:60])
+
+
+def test_path_of_an_estimator(estimator, axes):
+    display = LeaveOneOutDisplay.from_estimator(estimator, ax=axes, color="black")
+    np.testing.assert_array_equal(display.line_.get_xdata(), estimator.loo_path_.alphas)
+    np.testing.assert_array_equal(display.line_.get_ydata(), estimator.loo_path_.errors)
+    assert display.chosen_.get_xdata() == [estimator.alpha_]
+    assert display.chosen_.get_ydata() == pytest.approx([estimator.loo_path_.error])
+    assert display.line_.get_color() == "black"
+    assert (display.ax_, display.figure_) == (axes, axes.figure)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_zero_is_drawn_at_the_edge(axes):
+    display = LeaveOneOutDisplay([1.0, 0.0, 0.1], [3.0, 1.0, 2.0], chosen=0.0).plot(axes)
+    np.testing.assert_allclose(display.line_.get_xdata(), [0.01, 0.1, 1.0])
+    np.testing.assert_allclose(display.line_.get_ydata(), [1.0, 2.0, 3.0])
+    np.testing.assert_allclose([*display.chosen_.get_xdata(), *display.chosen_.get_ydata()], [0.01, 1.0])
+
+
+def test_new_figure_without_axes():
+    display = LeaveOneOutDisplay([0.1, 1.0], [2.0, 3.0], chosen=0.1).plot()
+    assert display.figure_ is display.ax_.figure
+    matplotlib.pyplot.close(display.figure_)
+
+
+def test_fixed_penalty_has_no_path():
+    model = RandomFeatureRegressor(8, alpha=1.0, random_state=0).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 0.0])
+    with pytest.raises(ValueError, match="fit it with alpha='loo'"):
+        LeaveOneOutDisplay.from_estimator(model)
+
+
+def test_regression_figure(tmp_path):
+    comparison = compare(load_dataset("diabetes"), width=64, folds=2, max_rows=60)
+    figure = draw_comparison(comparison)
+    scatter, path = figure.axes
+    points = scatter.collections[0].get_offsets()
+    np.testing.assert_allclose(points, np.column_stack([comparison.scores[1].predictions, comparison.targets]))
+    assert scatter.get_xlabel() == "predicted target"
+    assert f"R2 {comparison.scores[1].mean:.3f}" in scatter.get_title()
+    assert path.get_xlabel() == "penalty alpha"
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_confusion_matrix_without_path():
+    comparison = compare(load_dataset("wine"), width=64, folds=2, alpha=0.1)
+    (axes,) = draw_comparison(comparison).axes
+    counts = [int(text.get_text()) for text in axes.texts]
+    assert sum(counts) == 178
+    right = np.sum(comparison.scores[1].predictions == comparison.targets)
+    assert counts[0] + counts[4] + counts[8] == right
+
+
+def test_global_style_is_left_alone(estimator):
+    before = dict(matplotlib.rcParams)
+    draw_comparison(compare(load_dataset("diabetes"), width=32, folds=2, max_rows=40))
+    assert dict(matplotlib.rcParams) == before

@@ -1,0 +1,68 @@
+"""Examples run: the README's, every docstring's, and the gallery's."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import pkgutil
+import re
+import runpy
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import underdetermined
+
+matplotlib.use("agg")
+TREE = Path(__file__).parents[1]
+MODULES = [
+    info.name
+    for info in pkgutil.walk_packages(underdetermined.__path__, "underdetermined.")
+    if not info.name.endswith("__main__")
+]
+
+
+@pytest.fixture(autouse=True)
+def style():
+    """Leave matplotlib's settings and figures as they were."""
+    with matplotlib.rc_context():
+        yield
+    matplotlib.pyplot.close("all")
+
+
+def test_readme():
+    text = (TREE / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = [line for line in block.splitlines() if line.strip()]
+    assert len(lines) <= 12
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(block, "README.md", "exec"), {})
+    misfit, score = map(float, printed.getvalue().split())
+    assert misfit < 1e-8
+    assert 0.4 < score < 0.6
+
+
+@pytest.mark.parametrize("name", ["underdetermined", *MODULES])
+def test_docstring_examples(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_most_public_functions_have_an_example():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    attempted = [
+        test.name
+        for name in MODULES
+        for test in finder.find(importlib.import_module(name))
+        if test.examples
+    ]
+    assert len(attempted) >= 20
+
+
+@pytest.mark.parametrize("path", sorted((TREE / "docs" / "examples").glob("plot_*.py")), ids=lambda path: path.stem)
+def test_gallery_script(path):
+    runpy.run_path(str(path))
+    assert len(matplotlib.pyplot.get_fignums()) == 1
+    assert path.read_text(encoding="utf-8").rstrip().splitlines()[-1].startswith("# ")
