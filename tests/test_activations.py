@@ -89,7 +89,7 @@ def test_homogeneity(form):
 @pytest.mark.parametrize("form", EVERY)
 def test_bound(form):
     activation = EVERY[form]
-    largest = np.abs(activation.value(np.linspace(-50, 50, 20_001))).max()
+    largest = np.abs(activation.value(np.linspace(-50, 50, 2001))).max()
     tight = {True: largest > 30, False: 0.999 * (activation.bound or 0) <= largest}
     assert largest <= (activation.bound or np.inf) or activation.bound == 0
     assert tight[activation.bound is None]
@@ -98,7 +98,7 @@ def test_bound(form):
 @pytest.mark.parametrize("form", EVERY)
 def test_lipschitz(form):
     activation = EVERY[form]
-    t = np.linspace(-200, 200, 200_001)
+    t = np.unique(np.concatenate([np.linspace(-200, 200, 401), np.linspace(-4, 4, 801)]))
     steepest = np.abs(np.diff(activation.value(t)) / np.diff(t)).max()
     tight = {True: steepest > 90, False: 0.999 * (activation.lipschitz or 0) <= steepest}
     assert tight[activation.lipschitz is None]
