@@ -18,7 +18,8 @@ rounds it once. Every clamp compares so that nan passes through it.
 The coefficients are minimax in the relative error of the function they serve, then rounded to the type: polynomials
 by the Remez exchange, rationals by moving the nodes of an interpolant until all error humps are equal, both at
 50 digits. "bound" below is that error before rounding. At 100,000 points over the whole range the largest error
-against mpmath was 3.3 units in the last place for values and 3.4 for derivatives.
+against mpmath was 3.2 units in the last place for values and 3.4 for derivatives; over 10**8 float32 numbers,
+against the float64 kernels, 3.7 and 3.9.
 """
 
 from math import copysign
@@ -64,19 +65,20 @@ _ERF32 = (
 
 # sqrt(2 pi) (phi(a) / Phi(-a) - a) = P / Q for 0 <= a <= 38.8 (14.6), with which gelu(-a) is
 # -a exp(-a**2 / 2) / (sqrt(2 pi) a + P / Q): the error of the quotient is damped as a grows, where Horner's rule
-# is at its worst. Bound 2**-57.7 relative to gelu, 2**-30.4.
+# is at its worst. Bound 2**-57.7 relative to gelu, 2**-30.4. The scale, Q(0) = 3/4, keeps sums near a = 0 clear of
+# the powers of two above which a rounding costs most.
 _MILLS_P = (
-    1.4419152290354994e-06, 4.3237502542849565e-05, 0.0006373368632575472, 0.005989713573382384,
-    0.0393360672849553, 0.18697757484297778, 0.6450173409278319, 1.5688205157804214, 2.4770645240348457,
-    2.0,
+    1.0814364217766244e-06, 3.242812690713717e-05, 0.00047800264744316044, 0.004492285180036788,
+    0.029502050463716473, 0.14023318113223332, 0.48376300569587394, 1.176615386835316, 1.8577983930261341,
+    1.5,
 )  # fmt: skip
 _MILLS_Q = (
-    5.752409496633476e-07, 1.7249267854499096e-05, 0.00025541110426635774, 0.002424048488563252,
-    0.016197891559690838, 0.07926882905879236, 0.2872096198061632, 0.7614318459139786, 1.4192708082729684,
-    1.6939618385300568, 1.0,
+    4.314307122475107e-07, 1.2936950890874322e-05, 0.0001915583281997683, 0.0018180363664224391,
+    0.012148418669768127, 0.05945162179409427, 0.21540721485462241, 0.5710738844354839, 1.0644531062047262,
+    1.2704713788975426, 0.75,
 )  # fmt: skip
-_MILLS_P32 = _single(0.0062743234, 0.07495864, 0.41699767, 1.261657, 2.0)
-_MILLS_Q32 = _single(0.0025028498, 0.029916411, 0.17109543, 0.5665924, 1.0862582, 1.0)
+_MILLS_P32 = _single(0.0047057425, 0.056218978, 0.31274825, 0.94624275, 1.5)
+_MILLS_Q32 = _single(0.0018771373, 0.022437308, 0.12832157, 0.42494428, 0.8146936, 0.75)
 
 # gelu'(-a) = -phi(a) (a - a0) (1 + P / Q) for the same a, with its zero a0 in two parts; bound 2**-54.6,
 # 2**-26.8. The last digit of the last term of P makes gelu'(0) = 1/2 exact.
