@@ -140,13 +140,15 @@ class Activation:
             out[...] = _called(self.function_derivative, out, self.name)
         return out
 
-    def apply(self, z: np.ndarray) -> None:
-        """Overwrite z with f(z), without a temporary array for catalogue activations.
+    def apply(self, z: np.ndarray, scale: float = 1.0) -> None:
+        """Overwrite z with scale f(z), without a temporary array for catalogue activations.
 
         Parameters
         ----------
         z : ndarray of any shape, float64 or float32
             C-contiguous and writeable.
+        scale : float, default=1.0
+            Factor.
 
         Raises
         ------
@@ -162,8 +164,9 @@ class Activation:
             raise ValueError("z must be C-contiguous and writeable, as apply overwrites it; use value(z) instead")
         if self.function is None:
             VALUE[self.name](z.reshape(-1), self._kernel_parameters)
+            z *= z.dtype.type(scale)
         else:
-            z[...] = _called(self.function, z, self.name)
+            np.multiply(_called(self.function, z, self.name), z.dtype.type(scale), out=z)
 
     def hermite_coefficients(self, degree: int, scale: float = 1.0) -> np.ndarray:
         """Coefficients a_k = E[f(scale g) h_k(g)], g ~ N(0, 1), for k = 0 ... degree.

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from threading import local
 from typing import Any
 
@@ -17,7 +16,9 @@ from underdetermined.blocks import run_tiles, slices
 
 __all__ = ["FeatureMap", "FeatureOperator"]
 
-TILE = (256, 1024)  # rows and columns: a tile stays in cache between the product and the activation
+TILE = (256, 1024)  # rows and columns of a tile that is used up at once
+SLAB_BYTES = 2**22  # rows of a matrix that is kept: large enough for the BLAS, small enough to be still in cache
+CACHE_BYTES = 2**18  # what the activation is applied to at a time
 STREAM_BYTES = 2**27  # a block of neurons (or rows) handed to a solver at once
 
 
@@ -165,12 +166,6 @@ def _scratch(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     return buffer[:n_bytes].view(dtype).reshape(shape)
 
 
-def _cut(piece: slice, size: int) -> list[slice]:
-    return [
-        slice(piece.start + s.start, piece.start + s.stop) for s in slices(piece.stop - piece.start, size)
-    ]
-
-
 def _largest(values: Any) -> float:
     """Largest magnitude as a Python float: nan if there is a nan, 0.0 if there is no entry."""
     entries = values.data if issparse(values) else values
@@ -230,31 +225,27 @@ class FeatureOperator(LinearOperator):
                 f"X holds a value of magnitude {largest:.3g}, so large that X @ weights may overflow {X.dtype}; "
                 "scale the inputs down (for example with StandardScaler)."
             )
-        self.feature_map = (
-            feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
-        )
+        self.feature_map = feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
         self.inputs = X
-        self._tile_shape = (feature_map.tile_size, feature_map.tile_size) if feature_map.tile_size else TILE
         super().__init__(X.dtype, (X.shape[0], feature_map.width))
 
-    def _tiles(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice]]:
-        height, breadth = self._tile_shape
-        return product(_cut(rows, height), _cut(columns, breadth))
-
-    def _tile(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return sigma(X W + b), without the scale, in scratch memory of this thread."""
+    def _tile(self, rows: slice, columns: slice, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the features of these rows and neurons, in `out` or in scratch memory of this thread."""
         layer = self.feature_map
+        if out is None:
+            out = _scratch((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
         if issparse(self.inputs):
-            tile = self.inputs[rows] @ layer.weights[:, columns]
+            out[...] = self.inputs[rows] @ layer.weights[:, columns]
         else:
-            tile = _scratch((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
-            np.matmul(self.inputs[rows], layer.weights[:, columns], out=tile)
-        if layer.biases is not None:
-            tile += layer.biases[columns]
-        layer.activation.apply(tile)
-        if layer.activation.lipschitz is layer.activation.bound is None and not np.isfinite(tile.sum()):
-            self._explain_overflow(rows, tile)
-        return tile
+            np.matmul(self.inputs[rows], layer.weights[:, columns], out=out)
+        for part in slices(len(out), max(1, CACHE_BYTES // (out.itemsize * out.shape[1]))):
+            piece = out[part]
+            if layer.biases is not None:
+                piece += layer.biases[columns]
+            layer.activation.apply(piece, layer.scale)
+        if layer.activation.lipschitz is layer.activation.bound is None and not np.isfinite(out.sum()):
+            self._explain_overflow(rows, out)
+        return out
 
     def _explain_overflow(self, rows: slice, tile: np.ndarray) -> None:
         """Raise for the first row whose features are not finite; a sum alone may overflow innocently."""
@@ -271,17 +262,13 @@ class FeatureOperator(LinearOperator):
         )
 
     def _fill(self, rows: slice, columns: slice, out: np.ndarray) -> np.ndarray:
-        """Write the features of these rows and neurons to `out`."""
-        scale = self.dtype.type(self.feature_map.scale)
+        """Write the features of these rows and neurons to the C-contiguous array `out`."""
 
-        def task(tile: tuple[slice, slice]) -> None:
-            r, c = tile
-            place = out[
-                r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start
-            ]
-            np.multiply(self._tile(r, c), scale, out=place)
+        def task(part: slice) -> None:
+            self._tile(slice(rows.start + part.start, rows.start + part.stop), columns, out[part])
 
-        run_tiles(task, self._tiles(rows, columns), n_jobs=self.feature_map.n_jobs)
+        size = self.feature_map.tile_size or int(np.clip(SLAB_BYTES // max(1, out[:1].nbytes), 32, 512))
+        run_tiles(task, slices(len(out), size), n_jobs=self.feature_map.n_jobs)
         return out
 
     def to_dense(self, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -300,9 +287,7 @@ class FeatureOperator(LinearOperator):
     def column_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (neurons, features of all rows and these neurons); the array is reused by the next step."""
         n, m = self.shape
-        breadth = max(
-            1, min(m, self.feature_map.tile_size or max(256, STREAM_BYTES // (self.dtype.itemsize * n)))
-        )
+        breadth = self._stream_size(m, n)
         buffer = np.empty(n * breadth, self.dtype)
         for columns in slices(m, breadth):
             t = columns.stop - columns.start
@@ -311,35 +296,34 @@ class FeatureOperator(LinearOperator):
     def row_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, features of these rows and all neurons); the array is reused by the next step."""
         n, m = self.shape
-        height = max(
-            1, min(n, self.feature_map.tile_size or max(256, STREAM_BYTES // (self.dtype.itemsize * m)))
-        )
+        height = self._stream_size(n, m)
         buffer = np.empty((height, m), self.dtype)
         for rows in slices(n, height):
             yield rows, self._fill(rows, slice(0, m), buffer[: rows.stop - rows.start])
 
+    def _stream_size(self, length: int, across: int) -> int:
+        size = self.feature_map.tile_size or max(256, STREAM_BYTES // (self.dtype.itemsize * max(1, across)))
+        return max(1, min(length, size))
+
     def _matmat(self, other: np.ndarray) -> np.ndarray:
-        n, m = self.shape
-        result = np.zeros((n, other.shape[1]), np.result_type(self.dtype, other.dtype))
-
-        def task(rows: slice) -> None:
-            for _, columns in self._tiles(rows, slice(0, m)):
-                result[rows] += self._tile(rows, columns) @ other[columns]
-
-        run_tiles(task, _cut(slice(0, n), self._tile_shape[0]), n_jobs=self.feature_map.n_jobs)
-        result *= result.dtype.type(self.feature_map.scale)
-        return result
+        return self._product(other, transposed=False)
 
     def _rmatmat(self, other: np.ndarray) -> np.ndarray:
+        return self._product(other, transposed=True)
+
+    def _product(self, other: np.ndarray, *, transposed: bool) -> np.ndarray:
+        """Multiply tile by tile; each task owns a slice of the result and adds to it in a fixed order."""
         n, m = self.shape
-        result = np.zeros((m, other.shape[1]), np.result_type(self.dtype, other.dtype))
+        result = np.zeros((m if transposed else n, other.shape[1]), np.result_type(self.dtype, other.dtype))
+        height, breadth = (self.feature_map.tile_size,) * 2 if self.feature_map.tile_size else TILE
+        row_cuts, column_cuts = slices(n, height), slices(m, breadth)
 
-        def task(columns: slice) -> None:
-            for rows, _ in self._tiles(slice(0, n), columns):
-                result[columns] += self._tile(rows, columns).T @ other[rows]
+        def task(part: slice) -> None:
+            for across in row_cuts if transposed else column_cuts:
+                tile = self._tile(across, part).T if transposed else self._tile(part, across)
+                result[part] += tile @ other[across]
 
-        run_tiles(task, _cut(slice(0, m), self._tile_shape[1]), n_jobs=self.feature_map.n_jobs)
-        result *= result.dtype.type(self.feature_map.scale)
+        run_tiles(task, column_cuts if transposed else row_cuts, n_jobs=self.feature_map.n_jobs)
         return result
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:
