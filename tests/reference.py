@@ -9,8 +9,12 @@ def minimum_norm(matrix, targets, digits=60):
     with mpmath.workdps(digits):
         a, y = mpmath.matrix(np.asarray(matrix).tolist()), mpmath.matrix(np.asarray(targets).tolist())
         wide = matrix.shape[0] <= matrix.shape[1]
-        coef = a.T * mpmath.cholesky_solve(a * a.T, y) if wide else mpmath.cholesky_solve(a.T * a, a.T * y)
-        return np.array(coef.tolist(), dtype=float).reshape(matrix.shape[1], -1)
+        columns = [y[:, j] for j in range(y.cols)]
+        if wide:
+            coef = [a.T * mpmath.cholesky_solve(a * a.T, column) for column in columns]
+        else:
+            coef = [mpmath.cholesky_solve(a.T * a, a.T * column) for column in columns]
+        return np.array([list(map(float, column)) for column in coef]).T
 
 
 def ridge(matrix, targets, *, alpha=0.0, sample_weight=None, fit_intercept=False, rcond=None):

@@ -8,6 +8,7 @@ from underdetermined._linalg import (
     add_outer_gram,
     cholesky_in_place,
     cholesky_solve,
+    column_norms,
     inverse_scale,
     largest_eigenvalue,
     mirror_lower,
@@ -94,3 +95,9 @@ def test_inverse_scale_of_singular_factor():
 def test_softmax():
     scores = np.array([[1000.0, 1000.0], [-1000.0, 0.0]])
     np.testing.assert_allclose(stable_softmax(scores), [[0.5, 0.5], [0.0, 1.0]], atol=1e-300)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1.0, 1e300])
+def test_column_norms(scale):
+    np.testing.assert_allclose(column_norms(scale * np.array([[3.0, 0.0], [4.0, 1.0]])), [5.0 * scale, scale], rtol=1e-15)
+    assert np.isinf(column_norms(np.array([[np.inf], [1.0]])))[0]

@@ -100,7 +100,8 @@ def test_targets():
 def test_sample_weight():
     np.testing.assert_array_equal(check_sample_weight([1, 0, 2], 3), [1.0, 0.0, 2.0])
     np.testing.assert_array_equal(check_sample_weight(2.0, 3), [2.0, 2.0, 2.0])
-    for bad, message in (([1.0, -2.0, 1.0], "negative entry -2.0"), ([0, 0, 0], "zero for every row"), ([1, 2], r"shape \(2,\)")):
+    wrong = {(1.0, -2.0, 1.0): "negative entry -2.0", (0, 0, 0): "zero for every row", (1, 2): r"shape \(2,\)"}
+    for bad, message in wrong.items():
         with pytest.raises(ValueError, match=message):
             check_sample_weight(bad, 3)
 

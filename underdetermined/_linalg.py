@@ -183,6 +183,7 @@ def largest_eigenvalue(apply: Callable[[Array], Array], n: int, *, steps: int = 
         nan or inf where an application overflows.
     """
     steps = min(steps, n)
+    nrm2 = blas.snrm2 if dtype == np.float32 else blas.dnrm2
     vector = np.random.Generator(np.random.Philox(_START_SEED)).standard_normal(n).astype(dtype)
     vector /= np.linalg.norm(vector)
     basis = np.zeros((steps, n), dtype=dtype)
@@ -196,7 +197,8 @@ def largest_eigenvalue(apply: Callable[[Array], Array], n: int, *, steps: int = 
         # Full orthogonalisation, twice: the basis is tiny, and ghost eigenvalues would spoil the estimate.
         for _ in range(2):
             image = image - basis[: step + 1].T @ (basis[: step + 1] @ image)
-        norm = float(np.linalg.norm(image))
+        # BLAS scales inside its norm; a sum of squares would overflow long before the eigenvalue does.
+        norm = float(nrm2(image))
         if norm <= 10.0 * np.finfo(dtype).eps * abs(diagonal[0]) or step + 1 == steps:
             break
         off_diagonal.append(norm)
@@ -226,6 +228,23 @@ def inverse_scale(factor: Array, *, steps: int = 8) -> float:
     with np.errstate(all="ignore"):
         scale = largest_eigenvalue(apply, factor.shape[0], steps=steps, dtype=factor.dtype.type)
     return scale if np.isfinite(scale) else np.inf
+
+
+def column_norms(array: Array) -> Array:
+    """Euclidean norms of the columns, safe from overflow and underflow of the squares.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, k)
+        Columns.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+    """
+    largest = np.abs(array).max(axis=0, initial=0.0)
+    scale = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
+    return scale * np.linalg.norm(array / scale, axis=0)
 
 
 def stable_softmax(scores: Array) -> Array:

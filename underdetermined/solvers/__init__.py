@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from underdetermined._linalg import rank_cutoff
+from underdetermined._linalg import column_norms, rank_cutoff
 from underdetermined._validation import check_number
 from underdetermined.solution import Solution, Status
 from underdetermined.solvers.direct import (
@@ -217,8 +217,8 @@ def _describe(system: LinearSystem, reduced: ReducedSystem, outcome: Outcome, re
         n_iter=outcome.n_iter,
         rank=outcome.rank,
         condition=outcome.condition,
-        residual_norm=np.linalg.norm(residual, axis=0),
-        coef_norm=np.linalg.norm(coef, axis=0),
+        residual_norm=column_norms(residual),
+        coef_norm=column_norms(coef),
     )
 
 
@@ -242,5 +242,5 @@ def _status(reduced: ReducedSystem, outcome: Outcome, requested: str, cutoff: fl
 
 def _is_consistent(reduced: ReducedSystem, outcome: Outcome, cutoff: float) -> bool:
     """Whether a truncated solution still fits every equation, up to what truncation at the cut-off costs."""
-    misfit = np.linalg.norm(reduced.residual(outcome.theta), axis=0)
-    return bool(np.all(misfit <= 100.0 * cutoff * np.linalg.norm(reduced.targets, axis=0)))
+    misfit = column_norms(reduced.residual(outcome.theta))
+    return bool(np.all(misfit <= 100.0 * cutoff * column_norms(reduced.targets)))

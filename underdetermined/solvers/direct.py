@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 # The ladder (theory, section 8): a refined Gram solve loses nothing up to 1e7, three Cholesky-QR steps up to 1e12.
 CHOLESKY_LIMIT = 1e7
 CHOLESKY_QR_LIMIT = 1e12
+# Semi-normal equations leave a residual of about (eps cond)^2, which exceeds rounding from here on.
+_EXPLICIT_LIMIT = 1e9
 # Condition numbers from factors are estimates from below.
 _SAFETY = 3.0
 
@@ -103,7 +105,8 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
 
     Notes
     -----
-    5 p^2 q flops in three passes over the matrix, memory 3 p^2 and one tile: the orthogonal factor is never stored.
+    5 p^2 q flops in three passes over the matrix, or 6 in four for a wide one beyond 1e9; memory 4 p^2 and one tile: the
+    orthogonal factor is never stored.
 
     References
     ----------
@@ -112,7 +115,7 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
     """
     gram, growth = reduced.gram()
     p, q = len(gram), max(reduced.shape)
-    check_memory(16 * p * p, f"two more {p} x {p} factors")
+    check_memory(24 * p * p, f"three more {p} x {p} factors")
     top = largest_eigenvalue(lambda v: symmetric_apply(gram, v), p, steps=6)
     if not np.isfinite(top) or top <= 0.0:
         return Breakdown(np.inf)
@@ -135,10 +138,17 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
             return Breakdown(np.inf)
         if step and not reduced.is_wide:
             projected = solve_lower(inner_factor, projected)
-        factor = _multiply_lower(factor, inner_factor)
+        outer, factor = factor, _multiply_lower(factor, inner_factor)
         condition = factor_condition(top, factor)
         if not is_resolved(condition, CHOLESKY_QR_LIMIT, cutoff):
             return Breakdown(condition)
+    if reduced.is_wide and condition > _EXPLICIT_LIMIT:
+        # theta = Q L^-1 y with Q.T = inner^-1 (outer^-1 B), one more pass.
+        theta = np.empty((q, projected.shape[1]))
+        coordinates = solve_lower(inner_factor, solve_lower(factor, reduced.targets), transposed=True)
+        for part, tile in reduced.short_tiles():
+            theta[part] = blas.dtrsm(1.0, outer, tile, lower=1).T @ coordinates
+        return Outcome(theta, "cholesky_qr", condition, p, 1)
     start = None if reduced.is_wide else solve_lower(factor, projected, transposed=True)
     theta, n_iter, reached = refine(reduced, lambda r: cholesky_solve(factor, r), condition, np.sqrt(top), start)
     if not reached:

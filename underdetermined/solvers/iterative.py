@@ -14,6 +14,7 @@ from scipy.sparse.linalg import lsmr as scipy_lsmr
 from underdetermined._linalg import (
     EPS,
     cholesky_in_place,
+    column_norms,
     inverse_scale,
     largest_eigenvalue,
     symmetric_apply,
@@ -156,12 +157,12 @@ def _misfit(reduced: ReducedSystem, theta: FloatArray, residual: FloatArray, nor
 
     The goal is tol |y|, or |A.T r| <= tol |A| |r| for a tall system, but never below what rounding leaves.
     """
-    size = np.linalg.norm(residual, axis=0)
-    rounding = 10.0 * EPS * norm * np.linalg.norm(theta, axis=0)
+    size = column_norms(residual)
+    rounding = 10.0 * EPS * norm * column_norms(theta)
     tiny = np.finfo(np.float64).tiny
-    factor = size / np.maximum(np.maximum(tol * np.linalg.norm(reduced.targets, axis=0), rounding), tiny)
+    factor = size / np.maximum(np.maximum(tol * column_norms(reduced.targets), rounding), tiny)
     if not reduced.is_wide:
-        normal = np.linalg.norm(reduced.rmatmat(residual), axis=0)
+        normal = column_norms(reduced.rmatmat(residual))
         factor = np.minimum(factor, normal / np.maximum(max(tol, 10.0 * EPS) * norm * size, tiny))
     return float(factor.max())
 

@@ -23,6 +23,9 @@ FloatArray = NDArray[np.float64]
 
 # An operator is turned into an array only if that is small; an array in memory may be copied once.
 _SMALL_BYTES = 2**27
+# Up to here the semi-normal equations are as good as Q, and better under a large penalty, where the coefficients are small
+# beside the entries that belong to the penalty: they compute the former by themselves.
+_HARMLESS = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +64,10 @@ def qr(reduced: ReducedSystem, cutoff: float) -> Outcome:
     # The estimate is from below and the cut-off decides the answer, so anything near it is left to the SVD.
     if not is_resolved(10.0 * condition, np.inf, cutoff):
         return _truncated(reduced, factors, cutoff)
-    if factors.projected is not None:
+    keeps_q = condition > _HARMLESS or reduced.alpha == 0.0
+    if keeps_q and factors.projected is not None:
         return Outcome(solve_lower(lower, factors.projected, transposed=True), "qr", condition, len(lower), 1)
-    if factors.apply_q is not None:
+    if keeps_q and factors.apply_q is not None:
         return Outcome(factors.apply_q(solve_lower(lower, reduced.targets)), "qr", condition, len(lower), 1)
     theta, n_iter, _ = refine(reduced, lambda r: cholesky_solve(lower, r), condition, np.sqrt(top))
     return Outcome(theta, "qr", condition, len(lower), n_iter)
@@ -98,9 +102,10 @@ def _truncated(reduced: ReducedSystem, factors: _Factors, cutoff: float) -> Outc
     if rank == 0:
         return Outcome(np.zeros((reduced.shape[1], reduced.targets.shape[1])), "svd", np.inf, 0, 1)
     condition = float(values[0, 0] / values[-1, 0])
-    if factors.projected is not None:
+    keeps_q = condition > _HARMLESS or reduced.alpha == 0.0
+    if keeps_q and factors.projected is not None:
         return Outcome(left @ ((right @ factors.projected) / values), "svd", condition, rank, 1)
-    if factors.apply_q is not None:
+    if keeps_q and factors.apply_q is not None:
         theta = factors.apply_q(right.T @ ((left.T @ reduced.targets) / values))
         return Outcome(theta, "svd", condition, rank, 1)
 

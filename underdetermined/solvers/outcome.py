@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, column_norms
 from underdetermined.system import ReducedSystem
 
 FloatArray = NDArray[np.float64]
@@ -89,7 +89,7 @@ def refine(
         residual = reduced.residual(theta)
         update = reduced.correction(solve_gram, residual)
         theta = theta + update
-        size, change, misfit = (np.linalg.norm(x, axis=0) for x in (theta, update, residual))
+        size, change, misfit = (column_norms(x) for x in (theta, update, residual))
         if not np.isfinite(change).all():
             return theta, step, False
         # What rounding leaves, for the coefficients and for the residual; each right-hand side has its own.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.linalg import qr as dense_qr
 
-from underdetermined._linalg import EPS, cholesky_solve
+from underdetermined._linalg import EPS, cholesky_solve, column_norms
 
 FloatArray = NDArray[np.float64]
 Apply = Callable[[FloatArray], FloatArray]
@@ -18,6 +18,8 @@ Apply = Callable[[FloatArray], FloatArray]
 _SKETCH_SEED = 20
 _MIN_RANK = 64
 _MAX_RANK = 400
+# Entries of the random block: 128 MB, whatever the order.
+_MAX_ENTRIES = 2**24
 
 
 def nystrom(apply: Apply, order: int) -> Apply:
@@ -32,7 +34,7 @@ def nystrom(apply: Apply, order: int) -> Apply:
     apply : callable
         Product with the Gram matrix, columns of length `order`.
     order : int
-        Order of the Gram matrix; the rank is order / 8, at least 64, at most 400.
+        Order of the Gram matrix; the rank is order / 8, at least 64, at most 400, less where memory is short.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def nystrom(apply: Apply, order: int) -> Apply:
     Z. Frangella, J. A. Tropp, M. Udell (2023), "Randomized Nystrom preconditioning", SIAM J. Matrix Anal. Appl. 44,
     algorithm 2.1 and equation (1.3).
     """
-    rank = min(order, max(_MIN_RANK, min(order // 8, _MAX_RANK)))
+    rank = min(order, max(_MIN_RANK, min(order // 8, _MAX_RANK)), max(1, _MAX_ENTRIES // order))
     block = np.random.Generator(np.random.Philox(_SKETCH_SEED)).standard_normal((order, rank))
     block, _ = dense_qr(block, mode="economic", overwrite_a=True, check_finite=False)
     image = apply(block)
@@ -83,7 +85,7 @@ def float32_factor(factor: NDArray[Any]) -> Apply:
     """
 
     def precondition(vectors: FloatArray) -> FloatArray:
-        size = np.linalg.norm(vectors, axis=0)
+        size = column_norms(vectors)
         size[size == 0.0] = 1.0
         return cholesky_solve(factor, (vectors / size).astype(np.float32)).astype(np.float64) * size
 

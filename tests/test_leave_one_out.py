@@ -1,0 +1,169 @@
+"""Leave-one-out errors against refits, one for every copy of every row."""
+
+import json
+
+import numpy as np
+import pytest
+import reference
+
+from underdetermined.gram import gram_matrix
+from underdetermined.leave_one_out import (
+    default_alphas,
+    leave_one_out_path,
+    loo_alpha_subsample,
+    subsample_rows,
+)
+from underdetermined.system import LinearSystem
+
+ALPHAS = [1e-4, 0.1, 3.0]
+SHAPES = [(7, 20), (16, 5), (10, 10), (11, 10), (2, 3)]
+
+
+def by_refits(matrix, targets, fit_intercept):
+    return [reference.leave_one_out_error(matrix, targets, alpha, fit_intercept=fit_intercept) for alpha in ALPHAS]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("k", [1, 3])
+def test_equals_refits(shape, fit_intercept, k, rng):
+    matrix, targets = rng.standard_normal(shape), rng.standard_normal((shape[0], k))
+    path = leave_one_out_path(LinearSystem(matrix, targets, fit_intercept=fit_intercept), alphas=ALPHAS)
+    np.testing.assert_allclose(path.errors, by_refits(matrix, targets, fit_intercept), rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_weight_is_a_number_of_copies(shape, fit_intercept, rng):
+    matrix, targets = rng.standard_normal(shape), rng.standard_normal((shape[0], 2))
+    weight = rng.integers(0, 4, shape[0])
+    weight[:2] = 1, 3
+    system = LinearSystem(matrix, targets, sample_weight=weight, fit_intercept=fit_intercept)
+    copies = np.repeat(np.arange(shape[0]), weight)
+    expected = by_refits(matrix[copies], targets[copies], fit_intercept)
+    np.testing.assert_allclose(leave_one_out_path(system, alphas=ALPHAS).errors, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_merged_rows_with_unequal_targets(shape, fit_intercept, rng):
+    matrix, counts = rng.standard_normal(shape), rng.integers(1, 4, shape[0])
+    group = np.repeat(np.arange(shape[0]), counts)
+    targets = rng.standard_normal((len(group), 2))
+    mean = np.stack([targets[group == g].mean(axis=0) for g in range(shape[0])])
+    within = np.stack([((targets[group == g] - mean[g]) ** 2).sum(axis=0) for g in range(shape[0])])
+    system = LinearSystem(matrix, mean, sample_weight=counts, fit_intercept=fit_intercept)
+    path = leave_one_out_path(system, alphas=ALPHAS, within_squares=within)
+    np.testing.assert_allclose(path.errors, by_refits(matrix[group], targets, fit_intercept), rtol=1e-8)
+
+
+def test_light_row_is_left_out_whole(rng):
+    matrix, targets = rng.standard_normal((6, 9)), rng.standard_normal((6, 1))
+    path = leave_one_out_path(LinearSystem(matrix, targets, sample_weight=np.full(6, 0.5)), alphas=[0.5])
+    assert path.errors[0] == pytest.approx(reference.leave_one_out_error(matrix, targets, 1.0))
+
+
+def test_tiny_penalty_is_stable(matrix_with_condition, rng):
+    """At alpha -> 0 residual and 1 - leverage both vanish; their quotient is the interpolation error (K^-1 y)_i / (K^-1)_ii."""
+    matrix, targets = matrix_with_condition(12, 30, 10.0), rng.standard_normal((12, 1))
+    inverse = np.linalg.inv(matrix @ matrix.T)
+    expected = np.mean(((inverse @ targets)[:, 0] / np.diag(inverse)) ** 2)
+    path = leave_one_out_path(LinearSystem(matrix, targets), alphas=[1e-30, 1e-14])
+    np.testing.assert_allclose(path.errors, expected, rtol=1e-8)
+
+
+def test_given_gram_changes_nothing(rng):
+    matrix, targets = rng.standard_normal((8, 20)), rng.standard_normal((8, 1))
+    plain, given = (
+        leave_one_out_path(LinearSystem(matrix, targets, fit_intercept=True, gram=gram))
+        for gram in (None, gram_matrix(matrix))
+    )
+    np.testing.assert_allclose(plain.errors, given.errors, rtol=1e-10)
+
+
+def test_default_grid_scales_with_the_gram(rng):
+    matrix, targets = rng.standard_normal((8, 20)), rng.standard_normal((8, 1))
+    one, other = (leave_one_out_path(LinearSystem(scale * matrix, targets)) for scale in (1.0, 1000.0))
+    np.testing.assert_allclose(other.alphas, 1e6 * one.alphas, rtol=1e-12)
+    np.testing.assert_allclose(other.errors, one.errors, rtol=1e-6)
+    assert np.all(np.diff(one.alphas) > 0)
+    assert one.alphas[-1] == pytest.approx(1e3 * np.mean(np.sum(matrix**2, axis=1)))
+
+
+def test_default_grid_stops_where_eigenvalues_stop():
+    resolution = 1000 * np.finfo(float).eps * 500.0
+    assert resolution <= default_alphas(1.0, 500.0, 1000)[0] <= 2 * resolution
+    assert default_alphas(1.0, 1.0, 10)[0] == pytest.approx(1e-12)
+    assert len(default_alphas(1.0, 1e30, 10)) == 1
+    np.testing.assert_array_equal(default_alphas(0.0, 0.0, 3), default_alphas(1.0, 0.0, 3))
+
+
+def test_flat_curve_takes_the_largest_penalty():
+    path = leave_one_out_path(LinearSystem(np.eye(4), np.zeros(4)))
+    assert path.best == len(path.alphas) - 1
+    assert path.alpha == path.alphas[-1]
+    # Orthogonal rows predict nothing about each other, whatever the penalty.
+    assert leave_one_out_path(LinearSystem(np.eye(4), np.arange(4.0)), alphas=[1.0, 2.0]).alpha == 2.0
+
+
+def test_noise_is_rewarded_with_a_penalty(rng):
+    matrix = rng.standard_normal((60, 200)) * np.geomspace(1, 1e-6, 200)
+    clean = matrix @ rng.standard_normal((200, 1))
+    noisy = clean + rng.standard_normal((60, 1))
+    low, high = (leave_one_out_path(LinearSystem(matrix, y)).alpha for y in (clean, noisy))
+    assert low < 0.1 * high
+
+
+def test_one_row_and_an_intercept():
+    path = leave_one_out_path(LinearSystem([[1.0, 2.0]], [3.0], fit_intercept=True))
+    assert path.error == 0.0
+
+
+def test_path_is_data(rng):
+    path = leave_one_out_path(LinearSystem(rng.standard_normal((5, 8)), rng.standard_normal(5)), alphas=[2.0, 1.0])
+    assert json.loads(json.dumps(path.to_dict())) == {
+        "alphas": [1.0, 2.0],
+        "errors": path.errors.tolist(),
+        "best": path.best,
+        "alpha": path.alpha,
+        "error": path.error,
+        "n_rows": 5,
+    }
+    assert repr(path).startswith("LeaveOneOutPath(alpha=")
+
+
+def test_subsample_is_fixed_and_without_repetition():
+    rows = subsample_rows(1000, 100)
+    np.testing.assert_array_equal(rows, subsample_rows(1000, 100))
+    assert len(np.unique(rows)) == 100
+    np.testing.assert_array_equal(subsample_rows(5, 5), np.arange(5))
+
+
+@pytest.mark.parametrize("size", [6, 20, 50])
+@pytest.mark.parametrize("with_gram", [False, True])
+def test_subsample_equals_the_path_of_the_subset(size, with_gram, rng):
+    matrix, targets = rng.standard_normal((20, 30)), rng.standard_normal((20, 1))
+    weight, within = rng.integers(1, 4, 20), rng.random((20, 1))
+    gram = {False: lambda a: None, True: gram_matrix}[with_gram]
+    rows = subsample_rows(20, size)
+    whole = LinearSystem(matrix, targets, sample_weight=weight, fit_intercept=True, gram=gram(matrix))
+    part = LinearSystem(matrix[rows], targets[rows], sample_weight=weight[rows], fit_intercept=True)
+    result = loo_alpha_subsample(whole, size=size, within_squares=within)
+    expected = leave_one_out_path(part, within_squares=within[rows])
+    np.testing.assert_allclose(result.errors, expected.errors, rtol=1e-7)
+    assert result.n_rows == min(size, 20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(alphas=[]), "alphas is empty"),
+        (dict(alphas=[1.0, 0.0]), "alphas has the entry 0.0: penalties must be > 0"),
+        (dict(alphas=[np.nan]), "alphas has 1 NaN"),
+        (dict(within_squares=[1.0, 2.0]), "within_squares has shape"),
+        (dict(within_squares=[1.0, 2.0, -3.0]), "within_squares has the negative entry -3.0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        leave_one_out_path(LinearSystem(np.eye(3), [1.0, 2.0, 3.0]), **arguments)
