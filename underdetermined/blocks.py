@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
@@ -30,7 +30,7 @@ class _Limit:
 
     lock = Lock()
     holders = 0
-    limiter = None
+    limiter: Any = None
     threads = 1
 
 
@@ -85,9 +85,7 @@ def thread_count(n_jobs: int | None = None) -> int:
         with _Limit.lock:
             return _Limit.threads if _Limit.holders else _blas_threads()
     if n_jobs == 0:
-        raise ValueError(
-            "n_jobs=0 means no thread at all; pass None, a positive number, or -1 for all cores."
-        )
+        raise ValueError("n_jobs=0 means no thread at all; pass None, a positive number, or -1 for all cores.")
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
 
 

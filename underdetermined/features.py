@@ -22,7 +22,7 @@ CACHE_BYTES = 2**18  # what the activation is applied to at a time
 STREAM_BYTES = 2**27  # a block of neurons (or rows) handed to a solver at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False)
 class FeatureMap:
     """The hidden layer ``x -> scale * sigma(x W + b)``.
 
@@ -62,37 +62,48 @@ class FeatureMap:
     """
 
     weights: np.ndarray
-    biases: np.ndarray | None = None
-    activation: Activation | str | Callable[[np.ndarray], np.ndarray] = "relu"
-    scale: float | None = None
-    n_jobs: int | None = field(default=None, repr=False, compare=False)
-    tile_size: int | None = field(default=None, repr=False, compare=False)
+    biases: np.ndarray | None
+    activation: Activation
+    scale: float
+    n_jobs: int | None = field(repr=False)
+    tile_size: int | None = field(repr=False)
 
-    def __post_init__(self) -> None:
-        weights = _as_float(self.weights)
+    def __init__(
+        self,
+        weights: Any,
+        biases: Any = None,
+        activation: Activation | str | Callable[[np.ndarray], np.ndarray] = "relu",
+        scale: float | None = None,
+        n_jobs: int | None = None,
+        tile_size: int | None = None,
+    ) -> None:
+        weights = _as_float(weights)
         if weights.ndim != 2 or 0 in weights.shape:
             raise ValueError(
-                f"weights must have shape (n_inputs, width) with at least one input and one neuron, got shape {weights.shape}."
+                "weights must have shape (n_inputs, width) with at least one input and one neuron, "
+                f"got shape {weights.shape}."
             )
         width = weights.shape[1]
-        biases = None if self.biases is None else np.ascontiguousarray(self.biases, dtype=weights.dtype)
+        biases = None if biases is None else np.ascontiguousarray(biases, dtype=weights.dtype)
         if biases is not None and biases.shape != (width,):
             raise ValueError(f"biases must have shape ({width},), one for each neuron, got {biases.shape}.")
         for name, values in (("weights", weights), ("biases", biases)):
             if values is not None and not np.isfinite(values).all():
                 raise ValueError(f"{name} must be finite, got nan or infinite entries.")
-        if self.tile_size is not None and self.tile_size < 1:
-            raise ValueError(f"tile_size={self.tile_size!r} must be at least 1 or None.")
-        scale = width**-0.5 if self.scale is None else float(self.scale)
-        if not np.isfinite(scale) or scale == 0:
-            raise ValueError(f"scale={self.scale!r} must be finite and not zero.")
-        for name, value in (
-            ("weights", weights),
-            ("biases", biases),
-            ("activation", get_activation(self.activation)),
-            ("scale", scale),
-        ):
-            object.__setattr__(self, name, value)
+        if tile_size is not None and tile_size < 1:
+            raise ValueError(f"tile_size={tile_size!r} must be at least 1 or None.")
+        factor = width**-0.5 if scale is None else float(scale)
+        if not np.isfinite(factor) or factor == 0:
+            raise ValueError(f"scale={scale!r} must be finite and not zero.")
+        # The one place where a frozen instance is written: it is not built before this ends.
+        vars(self).update(
+            weights=weights,
+            biases=biases,
+            activation=get_activation(activation),
+            scale=factor,
+            n_jobs=n_jobs,
+            tile_size=tile_size,
+        )
 
     @property
     def n_inputs(self) -> int:

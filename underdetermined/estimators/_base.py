@@ -130,7 +130,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         The Gram matrix is updated by the new neurons alone, n^2 extra instead of n^2 width multiplications.
         """
         check_is_fitted(self)
-        if isinstance(extra, bool) or not isinstance(extra, Integral) or extra < 1:
+        if isinstance(extra, bool) or not isinstance(extra, (int, np.integer)) or extra < 1:
             raise ValueError(f"extra={extra!r} must be an integer of at least 1.")
         return self._widen(int(extra))
 
@@ -142,7 +142,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
     def _start(self) -> None:
         """Forget what was learned and draw a new network."""
         self._seed = draw_seed(self.random_state)
-        self._rows: Rows | None = None
+        self._rows: Any = None
         self._gram: np.ndarray | None = None
         self.__dict__.pop("feature_map_", None)
 

@@ -115,6 +115,8 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
     True
     """
 
+    classes_: np.ndarray
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RandomFeatureClassifier":
         """Draw the hidden layer and solve for the last one.

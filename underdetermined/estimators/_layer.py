@@ -1,6 +1,5 @@
 """From estimator parameters to a hidden layer: width, seed, scales."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -56,5 +55,7 @@ def draw_layer(estimator: Any, n_inputs: int, width: int, dtype: Any, *, seed: i
 
 def join(first: FeatureMap, second: FeatureMap) -> FeatureMap:
     """Put the neurons of two maps side by side, with the default scale of their joint width."""
-    biases = None if first.biases is None else np.concatenate([first.biases, second.biases])
-    return replace(first, weights=np.hstack([first.weights, second.weights]), biases=biases, scale=None)
+    biases = None
+    if first.biases is not None and second.biases is not None:
+        biases = np.concatenate([first.biases, second.biases])
+    return FeatureMap(np.hstack([first.weights, second.weights]), biases, first.activation, n_jobs=first.n_jobs)
