@@ -2,6 +2,14 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="module")
+def single_threaded_blas():
+    """Keep BLAS from splitting small products: its threads wait for each other when the machine is busy."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
@@ -27,7 +35,7 @@ def matrix_with_condition(rng):
 
 @pytest.fixture
 def wide_system(rng, matrix_with_condition):
-    """Return a function that builds a consistent wide system with a given condition number: matrix (n, m), targets (n, k)."""
+    """Return a function that builds a consistent wide system with a condition number: matrix (n, m), targets (n, k)."""
 
     def build(condition, n=20, m=50, k=1):
         matrix = matrix_with_condition(n, m, condition)

@@ -18,6 +18,8 @@ from underdetermined.system import LinearSystem
 ALPHAS = [1e-4, 0.1, 3.0]
 SHAPES = [(7, 20), (16, 5), (10, 10), (11, 10), (2, 3)]
 
+pytestmark = pytest.mark.usefixtures("single_threaded_blas")
+
 
 def by_refits(matrix, targets, fit_intercept):
     return [reference.leave_one_out_error(matrix, targets, alpha, fit_intercept=fit_intercept) for alpha in ALPHAS]
@@ -64,7 +66,7 @@ def test_light_row_is_left_out_whole(rng):
 
 
 def test_tiny_penalty_is_stable(matrix_with_condition, rng):
-    """At alpha -> 0 residual and 1 - leverage both vanish; their quotient is the interpolation error (K^-1 y)_i / (K^-1)_ii."""
+    """At alpha -> 0 residual and 1 - leverage vanish; their quotient tends to (K^-1 y)_i / (K^-1)_ii."""
     matrix, targets = matrix_with_condition(12, 30, 10.0), rng.standard_normal((12, 1))
     inverse = np.linalg.inv(matrix @ matrix.T)
     expected = np.mean(((inverse @ targets)[:, 0] / np.diag(inverse)) ** 2)

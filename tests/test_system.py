@@ -10,6 +10,8 @@ from underdetermined import _matrix
 from underdetermined.gram import gram_matrix
 from underdetermined.system import LinearSystem, ReducedSystem
 
+pytestmark = pytest.mark.usefixtures("single_threaded_blas")
+
 
 class Tiled(LinearOperator):
     """An operator with both streams, whose arrays are reused and spoiled as the contract allows."""

@@ -126,6 +126,7 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
     if factor is None:
         return Breakdown(np.inf)
     projected = np.zeros((p, reduced.targets.shape[1]))
+    outer = last = factor
     for step in range(2):
         inner = np.zeros((p, p), order="F")
         for part, tile in reduced.short_tiles():
@@ -133,19 +134,19 @@ def cholesky_qr(reduced: ReducedSystem, cutoff: float) -> Outcome | Breakdown:
             add_outer_gram(inner, rows)
             if step and not reduced.is_wide:
                 projected += rows @ reduced.targets[part]
-        inner_factor = cholesky_in_place(inner)
-        if inner_factor is None:
+        next_factor = cholesky_in_place(inner)
+        if next_factor is None:
             return Breakdown(np.inf)
         if step and not reduced.is_wide:
-            projected = solve_lower(inner_factor, projected)
-        outer, factor = factor, _multiply_lower(factor, inner_factor)
+            projected = solve_lower(next_factor, projected)
+        outer, last, factor = factor, next_factor, _multiply_lower(factor, next_factor)
         condition = factor_condition(top, factor)
         if not is_resolved(condition, CHOLESKY_QR_LIMIT, cutoff):
             return Breakdown(condition)
     if reduced.is_wide and condition > _EXPLICIT_LIMIT:
-        # theta = Q L^-1 y with Q.T = inner^-1 (outer^-1 B), one more pass.
+        # theta = Q L^-1 y with L = outer last and Q.T = last^-1 (outer^-1 B), one more pass.
         theta = np.empty((q, projected.shape[1]))
-        coordinates = solve_lower(inner_factor, solve_lower(factor, reduced.targets), transposed=True)
+        coordinates = solve_lower(last, solve_lower(factor, reduced.targets), transposed=True)
         for part, tile in reduced.short_tiles():
             theta[part] = blas.dtrsm(1.0, outer, tile, lower=1).T @ coordinates
         return Outcome(theta, "cholesky_qr", condition, p, 1)
