@@ -147,8 +147,11 @@ def test_shape_and_dtype(form, method):
 def test_apply_overwrites(form, dtype):
     z = np.random.default_rng(6).standard_normal((4, 3)).astype(dtype)
     expected = EVERY[form].value(z)
+    scaled = z.copy()
     EVERY[form].apply(z)
     np.testing.assert_array_equal(z, expected)
+    EVERY[form].apply(scaled, 0.3)
+    np.testing.assert_array_equal(scaled, dtype(0.3) * expected)
 
 
 def test_apply_rejects():

@@ -1,23 +1,14 @@
-"""The activations: what each one computes, and the facts about it that the theory asks for.
+"""One activation: what it computes, and the facts about it that the theory asks for."""
 
->>> from underdetermined.activations import get_activation
->>> get_activation("relu").value([-1.0, 2.0])
-array([0., 2.])
->>> get_activation("shifted_relu(0.5)").kinks
-(-0.5,)
-"""
-
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from math import erfc, exp, isfinite, pi, sqrt
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from ._hermite import CLOSED_FORMS, quadrature
-from ._kernels import DERIVATIVE, VALUE
+from underdetermined._hermite import CLOSED_FORMS, quadrature
+from underdetermined._kernels import DERIVATIVE, VALUE
 
 _PARAMETER_COUNT = {"leaky_relu": 1, "shifted_relu": 1, "hermite": 1}
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -87,11 +78,6 @@ class Activation:
     def __str__(self) -> str:
         """The form that `get_activation` reads back: ``name`` or ``name(parameter, ...)``."""
         return f"{self.name}({', '.join(map(repr, self.parameters))})" if self.parameters else self.name
-
-    def __reduce__(self) -> Any:
-        if self.function is None and self == get_activation(str(self)):
-            return get_activation, (str(self),)
-        return Activation, tuple(getattr(self, label) for label in self.__dataclass_fields__)
 
     def value(self, z: Any) -> np.ndarray:
         """f(z), elementwise.
@@ -164,7 +150,8 @@ class Activation:
             raise ValueError("z must be C-contiguous and writeable, as apply overwrites it; use value(z) instead")
         if self.function is None:
             VALUE[self.name](z.reshape(-1), self._kernel_parameters)
-            z *= z.dtype.type(scale)
+            if scale != 1.0:
+                z *= z.dtype.type(scale)
         else:
             np.multiply(_called(self.function, z, self.name), z.dtype.type(scale), out=z)
 
@@ -176,9 +163,10 @@ class Activation:
 
         Parameters
         ----------
-        degree : int, >= 0
-        scale : float, default=1.0, >= 0
-            Standard deviation of the argument.
+        degree : int
+            Largest k, at least 0.
+        scale : float, default=1.0
+            Standard deviation of the argument, at least 0.
 
         Returns
         -------
@@ -235,163 +223,3 @@ def _called(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, name: s
             f"it returned dtype {result.dtype} and shape {result.shape}"
         )
     return result
-
-
-def leaky_relu(slope: float = 0.01) -> Activation:
-    """max(t, 0) + slope min(t, 0)."""
-    slope = float(slope)
-    return Activation(
-        "leaky_relu",
-        (slope,),
-        even_degree=-1 if slope == 1 else None,
-        odd_degree=-1 if slope == -1 else 1,
-        homogeneous=1,
-        lipschitz=max(1.0, abs(slope)),
-        is_smooth=slope == 1,
-        kinks=() if slope == 1 else (0.0,),
-    )
-
-
-def shifted_relu(c: float = 1.0) -> Activation:
-    """max(t + c, 0): for c != 0 every Hermite degree is present, so the flaw of relu is not."""
-    c = float(c)
-    return Activation(
-        "shifted_relu",
-        (c,),
-        odd_degree=None if c else 1,
-        homogeneous=None if c else 1,
-        lipschitz=1.0,
-        kinks=(0.0 - c,),
-    )
-
-
-def hermite(coefficients: Any) -> Activation:
-    """sum_k coefficients[k] h_k(t), h_k the normalised probabilists' Hermite polynomials.
-
-    On the unit sphere with standard Gaussian weights its kernel is sum_k coefficients[k]^2 <x, z>^k.
-    """
-    array = np.atleast_1d(np.asarray(coefficients, dtype=np.float64))
-    if array.ndim != 1 or array.size > _HERMITE_LIMIT + 1:
-        raise ValueError(f"coefficients must be a vector of at most {_HERMITE_LIMIT + 1} numbers, got shape {array.shape}")
-    values = tuple(np.trim_zeros(array, "b").tolist()) or (0.0,)
-    present = [k for k, value in enumerate(values) if value]
-    even, odd = (max((k for k in present if k % 2 == parity), default=-1) for parity in (0, 1))
-    return Activation(
-        "hermite",
-        values,
-        even_degree=even,
-        odd_degree=odd,
-        homogeneous=max(even, odd, 0) if len(present) <= 1 and len(values) <= 2 else None,
-        bound=abs(values[0]) if len(values) == 1 else None,
-        lipschitz=sum(map(abs, values[1:])) if len(values) <= 2 else None,
-        is_smooth=True,
-    )
-
-
-def geometric_hermite(ratio: float = 0.5, degree: int = 10) -> Activation:
-    """The designed activation, with coefficients sqrt((1 - ratio) ratio^k).
-
-    Its kernel on the unit sphere is (1 - ratio) sum_{k <= degree} (ratio <x, z>)^k. Slow decay (ratio near 1,
-    high degree) gives well-conditioned Gram matrices; degree q resolves only polynomials of degree q.
-    """
-    ratio, order = float(ratio), int(degree)
-    if not 0 < ratio < 1:
-        raise ValueError(f"ratio must lie strictly between 0 and 1, got {ratio}")
-    if order < 0 or order != degree:
-        raise ValueError(f"degree must be an integer >= 0, got {degree!r}")
-    return hermite(np.sqrt((1.0 - ratio) * ratio ** np.arange(order + 1.0)))
-
-
-_HERMITE_LIMIT = 200
-
-# Largest slopes: gelu' = Phi(t) + t phi(t) peaks at sqrt(2), silu' at 2.399357..., where silu'' = 0.
-_GELU_SLOPE = 0.5 * erfc(-1.0) + exp(-1.0) / sqrt(pi)
-_SILU_SLOPE = 1.0998393201288669
-
-_CATALOGUE: dict[str, Activation] = {
-    activation.name: activation
-    for activation in (
-        Activation("identity", (), -1, 1, homogeneous=1, lipschitz=1.0, is_smooth=True),
-        Activation("relu", (), None, 1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
-        leaky_relu(),
-        Activation("abs", (), None, -1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
-        Activation("step", (), 0, None, homogeneous=0, bound=1.0, kinks=(0.0,)),
-        Activation("squared_relu", (), 2, None, homogeneous=2, kinks=(0.0,)),
-        shifted_relu(),
-        Activation("erf", (), -1, None, bound=1.0, lipschitz=2 / sqrt(pi), is_smooth=True),
-        Activation("tanh", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("sigmoid", (), 0, None, bound=1.0, lipschitz=0.25, is_smooth=True),
-        Activation("softplus", (), None, 1, lipschitz=1.0, is_smooth=True),
-        Activation("silu", (), None, 1, lipschitz=_SILU_SLOPE, is_smooth=True),
-        Activation("gelu", (), None, 1, lipschitz=_GELU_SLOPE, is_smooth=True),
-        Activation("elu", (), None, None, lipschitz=1.0, kinks=(0.0,)),
-        Activation("sin", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("cos", (), None, -1, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("sin_cos", (), None, None, bound=sqrt(2), lipschitz=sqrt(2), is_smooth=True),
-        Activation("exp", (), None, None, is_smooth=True),
-        Activation("gaussian", (), None, -1, bound=1.0, lipschitz=exp(-0.5), is_smooth=True),
-        geometric_hermite(),
-    )
-}
-_CONSTRUCTORS: dict[str, Callable[..., Activation]] = {
-    "leaky_relu": leaky_relu,
-    "shifted_relu": shifted_relu,
-    "hermite": lambda *coefficients: hermite(coefficients),
-    "geometric_hermite": geometric_hermite,
-}
-_FORM = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*")
-
-
-def names() -> tuple[str, ...]:
-    """Names of the catalogue, all accepted by `get_activation`."""
-    return tuple(_CATALOGUE)
-
-
-def get_activation(activation: Any) -> Activation:
-    """The `Activation` that a name, a callable or an `Activation` stands for.
-
-    Parameters
-    ----------
-    activation : str, callable or Activation
-        A catalogue name ("relu"), a name with parameters ("leaky_relu(0.1)", "shifted_relu(0.5)",
-        "hermite(0, 1, 0.5)", "geometric_hermite(0.7, 12)"), a vectorised function of an array, or an
-        `Activation`, which is returned as it is. Without parameters leaky_relu has slope 0.01,
-        shifted_relu c = 1 and hermite is ``geometric_hermite(0.5, 10)``.
-
-    Returns
-    -------
-    Activation
-
-    Raises
-    ------
-    ValueError
-        For a name that is not in the catalogue (the message lists the names), or wrong parameters.
-    TypeError
-        For anything else.
-    """
-    if isinstance(activation, Activation):
-        return activation
-    if isinstance(activation, str):
-        return _from_form(activation)
-    if callable(activation):
-        return Activation(getattr(activation, "__name__", type(activation).__name__), function=activation)
-    kind = type(activation).__name__
-    raise TypeError(f"activation must be a name, a callable or an Activation, got {kind}")
-
-
-def _from_form(form: str) -> Activation:
-    match = _FORM.fullmatch(form)
-    name, arguments = match.groups() if match else (form, None)
-    if name not in _CATALOGUE and name not in _CONSTRUCTORS:
-        close = get_close_matches(name, [*_CATALOGUE, *_CONSTRUCTORS], 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"unknown activation {form!r}.{hint} Known: {', '.join(names())}")
-    if arguments is None and name in _CATALOGUE:
-        return _CATALOGUE[name]
-    if name not in _CONSTRUCTORS:
-        raise ValueError(f"activation {name!r} takes no parameters, got {form!r}")
-    try:
-        values = [float(argument) for argument in (arguments or "").split(",") if argument.strip()]
-        return _CONSTRUCTORS[name](*values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"cannot read the parameters of activation {form!r}: {error}") from error
