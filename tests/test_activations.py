@@ -325,9 +325,20 @@ import numpy as np
 from underdetermined._kernels import DERIVATIVE, VALUE
 for table in (VALUE, DERIVATIVE):
     for name, kernel in table.items():
-        kernel(np.ones(3), np.ones(1))
+        kernel(np.ones(3), np.ones(1), 1.0)
         print(name, sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
 """
     run_python(script)
     found = [line.split()[1:] for line in run_python(script)]
     assert found == [["1", "0"]] * 40
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_apply_scales(name, dtype):
+    z = np.concatenate([np.linspace(-5, 5, 2000), [3e5, -3e16]]).astype(dtype)
+    z = z[np.isfinite(get_activation(name).value(z))]
+    scaled, plain = z.copy(), z.copy()
+    get_activation(name).apply(scaled, 3.7e6)
+    get_activation(name).apply(plain)
+    np.testing.assert_allclose(scaled, plain * dtype(3.7e6), rtol=2 * np.finfo(dtype).eps)

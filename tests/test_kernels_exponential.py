@@ -119,7 +119,7 @@ def test_in_place_on_exactly_the_given_entries(kernel, dtype):
     whole = np.random.default_rng(3).standard_normal(40).astype(dtype)
     expected = whole.copy()
     expected[5:28] = applied(kernel, whole[5:28])
-    assert kernel(whole[5:28], np.zeros(0)) is None
+    assert kernel(whole[5:28], np.zeros(0), whole.dtype.type(1)) is None
     np.testing.assert_array_equal(whole, expected)
 
 
@@ -149,5 +149,5 @@ def test_against_scipy(name, function):
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_loop_is_vectorised(kernel):
     fresh = njit(nogil=True, error_model="numpy")(kernel.py_func)
-    fresh.compile("(float64[::1], float64[::1])")
+    fresh.compile("(float64[::1], float64[::1], float64)")
     assert re.search(r"llvm\.fma\.v\d+f64", fresh.inspect_llvm(fresh.signatures[0]))

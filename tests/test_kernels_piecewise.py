@@ -32,7 +32,7 @@ COEFFICIENTS = {
 
 def applied(kernel, points, parameters=()):
     z = points.copy()
-    kernel(z, np.array(parameters, dtype=np.float64))
+    kernel(z, np.array(parameters, dtype=np.float64), z.dtype.type(1))
     return z
 
 

@@ -20,7 +20,7 @@ CASES = [
 
 def applied(kernel, points):
     z = points.copy()
-    kernel(z, EMPTY)
+    kernel(z, EMPTY, z.dtype.type(1))
     return z
 
 

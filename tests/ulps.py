@@ -13,7 +13,7 @@ GAUSSIAN_TAIL = {np.float64: 39.0, np.float32: 14.7}
 def applied(kernel, points):
     """The kernel on a copy of the points."""
     z = points.copy()
-    kernel(z, np.zeros(0))
+    kernel(z, np.zeros(0), z.dtype.type(1))
     return z
 
 

@@ -1,7 +1,7 @@
 """Every compiled loop of the package, and nothing else: the only importers of numba.
 
-``VALUE[name](z, parameters)`` and ``DERIVATIVE[name](z, parameters)`` overwrite the one-dimensional
-C-contiguous float64 or float32 array z with an activation or its derivative; ``parameters`` is a
+``VALUE[name](z, parameters, scale)`` and ``DERIVATIVE[name](z, parameters, scale)`` overwrite the one-dimensional
+C-contiguous float64 or float32 array z with scale times an activation or its derivative; ``parameters`` is a
 one-dimensional float64 array, empty for most. Kernels are compiled at their first call, one per
 activation and dtype, and kept in numba's disk cache. Each family file is closed: it calls no compiled
 function of another file, because the cache would not notice an edit there.
@@ -15,7 +15,7 @@ from . import error_function, exponential, piecewise, trigonometric
 
 _FAMILIES = (piecewise, trigonometric, exponential, error_function)
 
-Kernel = Callable[[np.ndarray, np.ndarray], None]
+Kernel = Callable[[np.ndarray, np.ndarray, np.floating], None]
 
 VALUE: dict[str, Kernel] = {name: kernel for family in _FAMILIES for name, kernel in family.VALUE.items()}
 DERIVATIVE: dict[str, Kernel] = {

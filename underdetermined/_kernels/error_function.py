@@ -214,7 +214,7 @@ def _gelu_derivative(x):
 
 
 @kernel
-def _erf_kernel(z, parameters):
+def _erf_kernel(z, parameters, scale):
     # erf(a) = -expm1(log erfc(a)) keeps the relative accuracy of the logarithm at small a and forgives its error
     # at large a, where the clamp gives 1. Two loops: one would need more constants than there are registers.
     for start in range(0, z.size, _BLOCK):
@@ -222,37 +222,37 @@ def _erf_kernel(z, parameters):
         for j in range(block.size):
             block[j] = _log_erfc(block[j])
         for j in range(block.size):
-            block[j] = _minus_expm1(block[j])
+            block[j] = scale * _minus_expm1(block[j])
 
 
 @kernel
-def _erf_derivative_kernel(z, parameters):
+def _erf_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _erf_derivative(z[j])
+        z[j] = scale * _erf_derivative(z[j])
 
 
 @kernel
-def _gelu_kernel(z, parameters):
+def _gelu_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _gelu(z[j])
+        z[j] = scale * _gelu(z[j])
 
 
 @kernel
-def _gelu_derivative_kernel(z, parameters):
+def _gelu_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _gelu_derivative(z[j])
+        z[j] = scale * _gelu_derivative(z[j])
 
 
 @kernel
-def _gaussian_kernel(z, parameters):
+def _gaussian_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _gaussian(z[j])
+        z[j] = scale * _gaussian(z[j])
 
 
 @kernel
-def _gaussian_derivative_kernel(z, parameters):
+def _gaussian_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _gaussian_derivative(z[j])
+        z[j] = scale * _gaussian_derivative(z[j])
 
 
 VALUE = {"erf": _erf_kernel, "gelu": _gelu_kernel, "gaussian": _gaussian_kernel}

@@ -199,63 +199,63 @@ def _elu_derivative(x):
 
 
 @kernel
-def _exp_kernel(z, parameters):
+def _exp_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _exp(z[j])
+        z[j] = scale * _exp(z[j])
 
 
 @kernel
-def _tanh_kernel(z, parameters):
+def _tanh_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _tanh(z[j])
+        z[j] = scale * _tanh(z[j])
 
 
 @kernel
-def _tanh_derivative_kernel(z, parameters):
+def _tanh_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _logistic_derivative(z[j] + z[j], like(z[j], 4))
+        z[j] = scale * (_logistic_derivative(z[j] + z[j], like(z[j], 4)))
 
 
 @kernel
-def _sigmoid_kernel(z, parameters):
+def _sigmoid_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _sigmoid(z[j])
+        z[j] = scale * _sigmoid(z[j])
 
 
 @kernel
-def _sigmoid_derivative_kernel(z, parameters):
+def _sigmoid_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _logistic_derivative(z[j], like(z[j], 1))
+        z[j] = scale * (_logistic_derivative(z[j], like(z[j], 1)))
 
 
 @kernel
-def _softplus_kernel(z, parameters):
+def _softplus_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _softplus(z[j])
+        z[j] = scale * _softplus(z[j])
 
 
 @kernel
-def _silu_kernel(z, parameters):
+def _silu_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _silu(z[j])
+        z[j] = scale * _silu(z[j])
 
 
 @kernel
-def _silu_derivative_kernel(z, parameters):
+def _silu_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _silu_derivative(z[j])
+        z[j] = scale * _silu_derivative(z[j])
 
 
 @kernel
-def _elu_kernel(z, parameters):
+def _elu_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _elu(z[j])
+        z[j] = scale * _elu(z[j])
 
 
 @kernel
-def _elu_derivative_kernel(z, parameters):
+def _elu_derivative_kernel(z, parameters, scale):
     for j in range(z.size):
-        z[j] = _elu_derivative(z[j])
+        z[j] = scale * _elu_derivative(z[j])
 
 
 VALUE = {

@@ -29,116 +29,117 @@ _TINY = 2.0**-200
 
 
 @kernel
-def _identity(z, parameters):
-    pass
+def _identity(z, parameters, scale):
+    for j in range(z.size):
+        z[j] = scale * z[j]
 
 
 @kernel
-def _identity_derivative(z, parameters):
+def _identity_derivative(z, parameters, scale):
     one = z.dtype.type(1)
     for j in range(z.size):
         x = z[j]
-        z[j] = one if x == x else x
+        z[j] = scale * (one if x == x else x)
 
 
 @kernel
-def _relu(z, parameters):
+def _relu(z, parameters, scale):
     zero = z.dtype.type(0)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x <= zero else x
+        z[j] = scale * (zero if x <= zero else x)
 
 
 @kernel
-def _relu_derivative(z, parameters):
+def _relu_derivative(z, parameters, scale):
     zero, one = z.dtype.type(0), z.dtype.type(1)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x <= zero else (one if x > zero else x)
+        z[j] = scale * (zero if x <= zero else (one if x > zero else x))
 
 
 @kernel
-def _leaky_relu(z, parameters):
+def _leaky_relu(z, parameters, scale):
     zero, slope = z.dtype.type(0), z.dtype.type(parameters[0])
     for j in range(z.size):
         x = z[j]
-        z[j] = slope * x if x <= zero else x
+        z[j] = scale * (slope * x if x <= zero else x)
 
 
 @kernel
-def _leaky_relu_derivative(z, parameters):
+def _leaky_relu_derivative(z, parameters, scale):
     zero, one, slope = z.dtype.type(0), z.dtype.type(1), z.dtype.type(parameters[0])
     for j in range(z.size):
         x = z[j]
-        z[j] = slope if x <= zero else (one if x > zero else x)
+        z[j] = scale * (slope if x <= zero else (one if x > zero else x))
 
 
 @kernel
-def _abs(z, parameters):
+def _abs(z, parameters, scale):
     for j in range(z.size):
-        z[j] = abs(z[j])
+        z[j] = scale * abs(z[j])
 
 
 @kernel
-def _abs_derivative(z, parameters):
+def _abs_derivative(z, parameters, scale):
     zero, one = z.dtype.type(0), z.dtype.type(1)
     for j in range(z.size):
         x = z[j]
-        z[j] = one if x > zero else (-one if x < zero else x)
+        z[j] = scale * (one if x > zero else (-one if x < zero else x))
 
 
 @kernel
-def _step(z, parameters):
+def _step(z, parameters, scale):
     zero, one = z.dtype.type(0), z.dtype.type(1)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x <= zero else (one if x > zero else x)
+        z[j] = scale * (zero if x <= zero else (one if x > zero else x))
 
 
 @kernel
-def _step_derivative(z, parameters):
+def _step_derivative(z, parameters, scale):
     zero = z.dtype.type(0)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x == x else x
+        z[j] = scale * (zero if x == x else x)
 
 
 @kernel
-def _squared_relu(z, parameters):
+def _squared_relu(z, parameters, scale):
     zero = z.dtype.type(0)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x <= zero else x * x
+        z[j] = scale * (zero if x <= zero else x * x)
 
 
 @kernel
-def _squared_relu_derivative(z, parameters):
+def _squared_relu_derivative(z, parameters, scale):
     zero = z.dtype.type(0)
     for j in range(z.size):
         x = z[j]
-        z[j] = zero if x <= zero else x + x
+        z[j] = scale * (zero if x <= zero else x + x)
 
 
 # c in two parts: near z = -c the sum z + c cancels, and c rounded to float32 would be all that is left.
 # For float64 the second part is 0.
 @kernel
-def _shifted_relu(z, parameters):
+def _shifted_relu(z, parameters, scale):
     zero = z.dtype.type(0)
     high = z.dtype.type(parameters[0])
     low = z.dtype.type(parameters[0] - high)
     for j in range(z.size):
         x = (z[j] + high) + low
-        z[j] = zero if x <= zero else x
+        z[j] = scale * (zero if x <= zero else x)
 
 
 @kernel
-def _shifted_relu_derivative(z, parameters):
+def _shifted_relu_derivative(z, parameters, scale):
     zero, one = z.dtype.type(0), z.dtype.type(1)
     high = z.dtype.type(parameters[0])
     low = z.dtype.type(parameters[0] - high)
     for j in range(z.size):
         x = (z[j] + high) + low
-        z[j] = zero if x <= zero else (one if x > zero else x)
+        z[j] = scale * (zero if x <= zero else (one if x > zero else x))
 
 
 @inline
@@ -202,7 +203,7 @@ def _round_single(z, a, scratch):
 
 
 @inline
-def _clenshaw(z, parameters, order):
+def _clenshaw(z, parameters, order, scale):
     a = _monic(parameters, order)
     degree = a.shape[1] - 1
     scratch = np.empty((5, _BLOCK))
@@ -224,17 +225,17 @@ def _clenshaw(z, parameters, order):
             # An intermediate overflow ends as nan; the leading term says which infinity it should have been.
             up = (a[0, degree] > 0.0) == (even or x > 0.0)
             y = y if abs(y) <= np.inf else (np.inf if up else -np.inf)
-            part[j] = y if x == x else x
+            part[j] = scale * (y if x == x else x)
 
 
 @kernel
-def _hermite(z, parameters):
-    _clenshaw(z, parameters, 0)
+def _hermite(z, parameters, scale):
+    _clenshaw(z, parameters, 0, scale)
 
 
 @kernel
-def _hermite_derivative(z, parameters):
-    _clenshaw(z, parameters, 1)
+def _hermite_derivative(z, parameters, scale):
+    _clenshaw(z, parameters, 1, scale)
 
 
 VALUE = {

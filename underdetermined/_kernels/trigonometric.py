@@ -28,6 +28,7 @@ def _single(*values):
 
 
 _LIMIT = 1e15
+_BLOCK = 1024  # entries searched at a time for arguments beyond the limit
 _LIMIT32 = np.float32(2.0**17)
 _SIGN_SHIFT = (63,)
 _SIGN_SHIFT32 = (31,)
@@ -105,46 +106,49 @@ def _exact(x, q):
 
 
 @inline
-def _apply(z, q):
-    # The first loop leaves entries beyond the limit alone, so that it stays branch-free. All results are
-    # below 2, so the second finds those entries again by their size.
-    limit = z.dtype.type(pick(z.dtype.type(0), _LIMIT, _LIMIT32))
-    beyond = False
-    for j in range(z.size):
-        x = z[j]
-        large = abs(x) > limit
-        beyond |= large
-        y = _entry(x, q)
-        z[j] = x if large else y
-    if beyond:
-        for j in range(z.size):
-            if abs(z[j]) > limit:
-                z[j] = _exact(np.float64(z[j]), q)
+def _apply(z, q, scale):
+    # Entries beyond the limit are left alone by the branch-free loop; its results are below 2 before scaling, so
+    # that those entries are found again by their size.
+    one = z.dtype.type(1)
+    limit = z.dtype.type(pick(one, _LIMIT, _LIMIT32))
+    for start in range(0, z.size, _BLOCK):
+        part = z[start : start + _BLOCK]
+        beyond = False
+        for j in range(part.size):
+            beyond |= abs(part[j]) > limit
+        factor = one if beyond else scale
+        for j in range(part.size):
+            x = part[j]
+            y = factor * _entry(x, q)
+            part[j] = x if abs(x) > limit else y
+        if beyond:
+            for j in range(part.size):
+                part[j] = scale * (_exact(np.float64(part[j]), q) if abs(part[j]) > limit else part[j])
 
 
 @kernel
-def _sin(z, parameters):
-    _apply(z, 0)
+def _sin(z, parameters, scale):
+    _apply(z, 0, scale)
 
 
 @kernel
-def _sin_cos(z, parameters):
-    _apply(z, 1)
+def _sin_cos(z, parameters, scale):
+    _apply(z, 1, scale)
 
 
 @kernel
-def _cos(z, parameters):
-    _apply(z, 2)
+def _cos(z, parameters, scale):
+    _apply(z, 2, scale)
 
 
 @kernel
-def _cos_minus_sin(z, parameters):
-    _apply(z, 3)
+def _cos_minus_sin(z, parameters, scale):
+    _apply(z, 3, scale)
 
 
 @kernel
-def _minus_sin(z, parameters):
-    _apply(z, 4)
+def _minus_sin(z, parameters, scale):
+    _apply(z, 4, scale)
 
 
 VALUE = {"sin": _sin, "cos": _cos, "sin_cos": _sin_cos}

@@ -116,7 +116,7 @@ class Activation:
         """
         out = _new_array(z)
         if self.function is None:
-            DERIVATIVE[self.name](out.reshape(-1), self._kernel_parameters)
+            DERIVATIVE[self.name](out.reshape(-1), self._kernel_parameters, out.dtype.type(1))
         elif self.function_derivative is None:
             raise ValueError(
                 f"activation {self.name!r} has no derivative; build it as "
@@ -149,9 +149,7 @@ class Activation:
         if not (z.flags.c_contiguous and z.flags.writeable):
             raise ValueError("z must be C-contiguous and writeable, as apply overwrites it; use value(z) instead")
         if self.function is None:
-            VALUE[self.name](z.reshape(-1), self._kernel_parameters)
-            if scale != 1.0:
-                z *= z.dtype.type(scale)
+            VALUE[self.name](z.reshape(-1), self._kernel_parameters, z.dtype.type(scale))
         else:
             np.multiply(_called(self.function, z, self.name), z.dtype.type(scale), out=z)
 
