@@ -45,3 +45,14 @@ def gram(features):
     """Gram matrix of the rows, entry by entry, with exact sums."""
     rows = np.asarray(features, dtype=float).tolist()
     return np.array([[float(mpmath.fdot(a, b)) for b in rows] for a in rows])
+
+
+def gelsd(matrix, targets, rcond=None):
+    """Minimum-norm least-squares solution of LAPACK."""
+    return np.linalg.lstsq(matrix, targets, rcond=rcond)[0]
+
+
+def relative(coef, expected):
+    """Relative error in the Frobenius norm, scaled so that nothing overflows."""
+    scale = np.abs(expected).max()
+    return np.linalg.norm((coef - expected) / scale) / np.linalg.norm(expected / scale)

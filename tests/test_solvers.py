@@ -5,11 +5,12 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import gelsd, relative
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 from scipy.sparse.linalg import lsmr as scipy_lsmr
 from sklearn.linear_model import Ridge
-from tolerances import EPS, backward_stable, iterative, least_squares
+from tolerances import backward_stable, iterative
 
 from underdetermined import _matrix
 from underdetermined.gram import gram_matrix
@@ -24,11 +25,6 @@ METHODS = ["auto", *SOLVERS]
 DIRECT = ["auto", "cholesky", "cholesky_qr", "qr", "svd", "mixed"]
 SHAPES = [(6, 15), (15, 6), (8, 8), (1, 5), (5, 1), (1, 1)]
 TOL = 1e-12
-
-
-def relative(coef, expected):
-    scale = np.abs(expected).max()
-    return np.linalg.norm((coef - expected) / scale) / np.linalg.norm(expected / scale)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -70,117 +66,6 @@ def test_weights_and_intercept(method, shape, alpha, matrix_with_condition, rng)
     np.testing.assert_allclose(solution.coef, repeated.coef, atol=1e-8 * np.linalg.norm(coef))
 
 
-# ---------------------------------------------------------------------------------------------------- accuracy
-
-
-@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12])
-@pytest.mark.parametrize("method", DIRECT)
-def test_minimum_norm_error_is_that_of_gelsd(condition, method, wide_system):
-    matrix, targets = wide_system(condition)
-    expected = reference.minimum_norm(matrix, targets)
-    error, gelsd = (relative(c, expected) for c in (solve(matrix, targets, method=method).coef, _gelsd(matrix, targets)))
-    assert error <= 10 * gelsd
-    assert error <= backward_stable(condition)
-
-
-def _gelsd(matrix, targets, rcond=None):
-    return np.linalg.lstsq(matrix, targets, rcond=rcond)[0]
-
-
-@pytest.mark.parametrize("method", DIRECT)
-@pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
-def test_beyond_the_default_cutoff(method, shape, matrix_with_condition, rng):
-    """At 1e14 the default cut-off truncates; with rcond=0 all digits that are left must be there."""
-    matrix = matrix_with_condition(*shape, 1e14)
-    targets = matrix @ rng.standard_normal((shape[1], 1))
-    expected = reference.minimum_norm(matrix, targets)
-    solution = solve(matrix, targets, method=method, rcond=0.0)
-    assert relative(solution.coef, expected) <= max(10 * relative(_gelsd(matrix, targets, 0.0), expected), 1e-2)
-    assert solution.status is Status.ILL_CONDITIONED
-    truncated = solve(matrix, targets, method=method)
-    assert truncated.rank < 20
-    assert truncated.status is Status.RANK_DEFICIENT
-    assert truncated.rank == np.linalg.lstsq(matrix, targets, rcond=None)[2]
-
-
-@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6, 1e8, 1e10, 1e12])
-@pytest.mark.parametrize("method", DIRECT)
-@pytest.mark.parametrize("noise", [0.0, 1.0])
-def test_least_squares_error(condition, method, noise, matrix_with_condition, rng):
-    matrix = matrix_with_condition(50, 20, condition)
-    targets = matrix @ rng.standard_normal((20, 1)) + noise * rng.standard_normal((50, 1))
-    expected = reference.minimum_norm(matrix, targets)
-    solution = solve(matrix, targets, method=method)
-    residual = np.linalg.norm(targets - matrix @ expected)
-    assert relative(solution.coef, expected) <= least_squares(condition, residual, 1.0, np.linalg.norm(expected))
-    assert relative(solution.coef, expected) <= 10 * relative(_gelsd(matrix, targets), expected)
-
-
-@pytest.mark.parametrize("method", DIRECT)
-@pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
-@pytest.mark.parametrize("alpha", [1e-300, 1e-30, 1e-20, 1e-12, 1.0, 1e12, 1e300])
-def test_small_and_large_penalties(method, shape, alpha, matrix_with_condition, rng):
-    """The penalised system is a system with sqrt(alpha) I appended, and as accurate as gelsd on that."""
-    matrix = matrix_with_condition(*shape, 1e8)
-    targets = matrix @ rng.standard_normal((shape[1], 1))
-    solution = solve(matrix, targets, method=method, alpha=alpha)
-    n, m = shape
-    rows = np.vstack([matrix, np.sqrt(alpha) * np.eye(m)])
-    wide = np.hstack([matrix, np.sqrt(alpha) * np.eye(n)])
-    augmented, right = (wide, targets) if n <= m else (rows, np.vstack([targets, np.zeros((m, 1))]))
-    expected = reference.minimum_norm(augmented, right, digits=700 if alpha > 1e200 else 80)[:m]
-    gelsd = relative(_gelsd(augmented, right)[:m], expected)
-    condition = np.sqrt((1.0 + alpha) / (1e-16 + alpha))
-    assert relative(solution.coef, expected) <= max(10 * gelsd, backward_stable(1.0))
-    assert relative(solution.coef, expected) <= backward_stable(condition)
-
-
-def test_residual_of_interpolation_is_rounding(wide_system):
-    for condition in (1e2, 1e6, 1e9, 1e11):
-        matrix, targets = wide_system(condition)
-        for method in DIRECT:
-            solution = solve(matrix, targets, method=method)
-            assert solution.residual_norm[0] <= 100 * EPS * solution.coef_norm[0], (condition, method)
-
-
-@pytest.mark.parametrize("method", ["cg", "lsmr"])
-def test_tolerance_of_iterations(method, matrix_with_condition, rng):
-    matrix = matrix_with_condition(80, 160, 50.0)
-    targets = rng.standard_normal((80, 2))
-    expected = _gelsd(matrix, targets)
-    steps = []
-    for tol in (1e-3, 1e-6, 1e-9):
-        solution = solve(matrix, targets, method=method, tol=tol)
-        assert relative(solution.coef, expected) <= iterative(50.0, tol)
-        assert np.all(
-            solution.residual_norm <= tol * (solution.coef_norm * 2 * np.sqrt(200) + np.linalg.norm(targets, axis=0))
-        )
-        assert solution.status is Status.CONVERGED
-        steps.append(solution.n_iter)
-    assert steps == sorted(steps)
-
-
-@pytest.mark.parametrize("method", ["cg", "lsmr"])
-@pytest.mark.parametrize("shape", [(150, 250), (250, 150)])
-def test_iteration_limit(method, shape, matrix_with_condition, rng):
-    matrix = matrix_with_condition(*shape, 1e4)
-    solution = solve(matrix, rng.standard_normal(shape[0]), method=method, max_iter=2)
-    assert solution.status is Status.MAX_ITER
-    assert solution.n_iter == 2
-    assert np.isfinite(solution.coef).all()
-
-
-@pytest.mark.parametrize("shape", [(150, 250), (250, 150)])
-def test_nystrom_helps(shape, matrix_with_condition, rng):
-    """A spectrum whose leading part is flattened takes fewer iterations than unpreconditioned LSMR."""
-    p = min(shape)
-    left, right = (np.linalg.qr(rng.standard_normal((size, p)))[0] for size in shape)
-    matrix = (left * np.r_[np.geomspace(1e4, 1.0, 30), np.ones(p - 30)]) @ right.T
-    targets = rng.standard_normal(shape[0])
-    counts = {method: solve(matrix, targets, method=method, tol=1e-8).n_iter for method in ("cg", "lsmr")}
-    assert counts["cg"] < 0.3 * counts["lsmr"]
-
-
 # ------------------------------------------------------------------------------------------------ rank deficiency
 
 DEFICIENT = {
@@ -197,7 +82,7 @@ DEFICIENT = {
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("case", DEFICIENT)
 @pytest.mark.parametrize("consistent", [True, False])
-def test_rank_deficient_equals_gelsd(method, case, consistent, rng):
+def test_rank_deficient_equalsgelsd(method, case, consistent, rng):
     matrix = DEFICIENT[case](rng.standard_normal((8, 12)))
     noise = {True: 0.0, False: 1.0}[consistent]
     targets = matrix @ rng.standard_normal((matrix.shape[1], 2)) + noise * rng.standard_normal((len(matrix), 2))
@@ -229,7 +114,7 @@ def test_rank_deficient_statuses(method, rng):
 @pytest.mark.parametrize("method", DIRECT)
 @pytest.mark.parametrize("shape", [(8, 20), (20, 8)])
 @pytest.mark.parametrize("rcond", [0.5, 1e-2, 1e-5, 1e-11])
-def test_rcond_truncates_as_gelsd(method, shape, rcond, matrix_with_condition, rng):
+def test_rcond_truncates_asgelsd(method, shape, rcond, matrix_with_condition, rng):
     matrix, targets = matrix_with_condition(*shape, 1e4), rng.standard_normal((shape[0], 1))
     solution = solve(matrix, targets, method=method, rcond=rcond)
     coef, _, rank, _ = np.linalg.lstsq(matrix, targets, rcond=rcond)
@@ -241,19 +126,20 @@ def test_rcond_truncates_as_gelsd(method, shape, rcond, matrix_with_condition, r
 def test_scales_whose_gram_overflows(scale, rng):
     matrix, coef = rng.standard_normal((5, 9)), None
     targets = rng.standard_normal((5, 1))
-    coef = _gelsd(matrix, targets)
+    coef = gelsd(matrix, targets)
     with np.errstate(over="ignore", invalid="ignore"):
         solution = solve(scale * matrix, targets)
     assert relative(solution.coef * scale, coef) <= 1e-12
 
 
-def test_offset_that_cancels_is_not_trusted(rng):
-    """An intercept removes an offset of 1e6 from the Gram, and with it 12 digits."""
-    matrix, targets = rng.standard_normal((10, 30)) + 1e6, rng.standard_normal((10, 1))
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e7, 1e9])
+def test_offset_that_cancels_is_not_trusted(offset, rng):
+    """An intercept removes an offset from the Gram, and twice its digits with it; the features lose them once."""
+    matrix, targets = rng.standard_normal((10, 30)) + offset, rng.standard_normal((10, 1))
     solution = solve(matrix, targets, fit_intercept=True)
     centred = matrix - matrix.mean(axis=0)
-    expected = _gelsd(centred, targets - targets.mean(), 1e-8)
-    assert relative(solution.coef, expected) <= 1e-8
+    assert relative(solution.coef, gelsd(centred, targets - targets.mean(), 1e-3)) <= backward_stable(10.0 * offset)
+    assert solution.rank == 9
 
 
 # --------------------------------------------------------------------------------------------------------- status
@@ -336,16 +222,16 @@ def test_streamed_rungs_are_as_accurate(shape, condition, matrix_with_condition,
     matrix = matrix_with_condition(*shape, condition)
     targets = matrix @ rng.standard_normal((shape[1], 2))
     expected = reference.minimum_norm(matrix, targets)
-    gelsd = relative(_gelsd(matrix, targets), expected)
+    best = relative(gelsd(matrix, targets), expected)
     for method in ("cholesky_qr", "qr", "svd"):
-        assert relative(solve(aslinearoperator(matrix), targets, method=method).coef, expected) <= 10 * gelsd
+        assert relative(solve(aslinearoperator(matrix), targets, method=method).coef, expected) <= 10 * best
 
 
 def test_rank_deficient_stream(rng, monkeypatch):
     monkeypatch.setattr(orthogonal, "_SMALL_BYTES", 0)
     matrix, targets = rng.standard_normal((10, 90))[[*range(10), 3]], rng.standard_normal((11, 1))
     solution = solve(aslinearoperator(matrix), targets)
-    assert relative(solution.coef, _gelsd(matrix, targets)) <= 1e-11
+    assert relative(solution.coef, gelsd(matrix, targets)) <= 1e-11
     assert (solution.method, solution.status) == ("svd", Status.INCONSISTENT)
 
 
@@ -355,7 +241,7 @@ def test_cg_without_room_for_the_gram(shape, matrix_with_condition, rng, monkeyp
     matrix, targets = matrix_with_condition(*shape, 10.0), rng.standard_normal((shape[0], 2))
     solution = solve(matrix, targets, method="cg", tol=TOL)
     assert solution.method == "cg"
-    assert relative(solution.coef, _gelsd(matrix, targets)) <= iterative(100.0, TOL)
+    assert relative(solution.coef, gelsd(matrix, targets)) <= iterative(100.0, TOL)
     repeated = np.vstack([matrix, matrix])[: shape[1]]
     assert solve(repeated, np.arange(len(repeated)), method="cg").method in ("cg", "lsmr")
 

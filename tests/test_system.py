@@ -104,6 +104,14 @@ def test_gram_argument_is_used_and_kept(rng):
     assert result.shape == (3, 3)
 
 
+def test_growth_is_what_the_intercept_cancels(rng):
+    features = rng.standard_normal((10, 30)) + 1e3
+    centred = features - features.mean(axis=0)
+    _, growth = ReducedSystem(LinearSystem(features, np.zeros(10), fit_intercept=True)).gram()
+    assert growth == pytest.approx(np.sum(features**2) / np.sum(centred**2), rel=1e-6)
+    assert ReducedSystem(LinearSystem(features, np.zeros(10))).gram()[1] == 1.0
+
+
 def test_gram_of_a_tall_system_is_refused():
     with pytest.raises(ValueError, match=r"gram has shape \(3, 3\) and the system has only 2 columns: pass gram=None"):
         ReducedSystem(LinearSystem(np.ones((3, 2)), np.zeros(3), gram=np.eye(3)))
