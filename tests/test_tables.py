@@ -54,6 +54,7 @@ def test_forms_of_the_same_table(write, content, names, target):
 def test_target_by_name_before_number(write, target, expected):
     table = read_table(write("a,b,0\n1,2,3\n4,5,6\n"), target=target, header="yes")
     np.testing.assert_array_equal(table.target, expected)
+    np.testing.assert_array_equal(np.sort(np.c_[table.inputs, table.target]), [[1, 2, 3], [4, 5, 6]])
 
 
 def test_header_can_be_said(write):

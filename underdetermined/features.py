@@ -17,8 +17,7 @@ from underdetermined.blocks import run_tiles, slices
 __all__ = ["FeatureMap", "FeatureOperator"]
 
 TILE = (256, 1024)  # rows and columns of a tile that is used up at once
-SLAB_BYTES = 2**22  # rows of a matrix that is kept: large enough for the BLAS, small enough to be still in cache
-CACHE_BYTES = 2**18  # what the activation is applied to at a time
+SLAB_BYTES = 2**23  # rows of a matrix that is kept: large enough for the BLAS, small enough to be still in cache
 STREAM_BYTES = 2**27  # a block of neurons (or rows) handed to a solver at once
 
 
@@ -249,11 +248,9 @@ class FeatureOperator(LinearOperator):
             out[...] = self.inputs[rows] @ layer.weights[:, columns]
         else:
             np.matmul(self.inputs[rows], layer.weights[:, columns], out=out)
-        for part in slices(len(out), max(1, CACHE_BYTES // (out.itemsize * out.shape[1]))):
-            piece = out[part]
-            if layer.biases is not None:
-                piece += layer.biases[columns]
-            layer.activation.apply(piece, layer.scale)
+        if layer.biases is not None:
+            out += layer.biases[columns]
+        layer.activation.apply(out, layer.scale)
         if layer.activation.lipschitz is layer.activation.bound is None and not np.isfinite(out.sum()):
             self._explain_overflow(rows, out)
         return out

@@ -225,7 +225,7 @@ def _clenshaw(z, parameters, order, scale):
             # An intermediate overflow ends as nan; the leading term says which infinity it should have been.
             up = (a[0, degree] > 0.0) == (even or x > 0.0)
             y = y if abs(y) <= np.inf else (np.inf if up else -np.inf)
-            part[j] = scale * (y if x == x else x)
+            part[j] = scale * part.dtype.type(y if x == x else x)
 
 
 @kernel
