@@ -1,6 +1,7 @@
 """Displays: what is drawn are the numbers of the result."""
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ def test_zero_is_drawn_at_the_edge(axes):
 def test_new_figure_without_axes():
     display = LeaveOneOutDisplay([0.1, 1.0], [2.0, 3.0], chosen=0.1).plot()
     assert display.figure_ is display.ax_.figure
-    matplotlib.pyplot.close(display.figure_)
+    plt.close(display.figure_)
 
 
 def test_fixed_penalty_has_no_path():

@@ -10,6 +10,7 @@ import runpy
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 import underdetermined
@@ -28,7 +29,7 @@ def style():
     """Leave matplotlib's settings and figures as they were."""
     with matplotlib.rc_context():
         yield
-    matplotlib.pyplot.close("all")
+    plt.close("all")
 
 
 def test_readme():
@@ -64,5 +65,5 @@ def test_most_public_functions_have_an_example():
 @pytest.mark.parametrize("path", sorted((TREE / "docs" / "examples").glob("plot_*.py")), ids=lambda path: path.stem)
 def test_gallery_script(path):
     runpy.run_path(str(path))
-    assert len(matplotlib.pyplot.get_fignums()) == 1
+    assert len(plt.get_fignums()) == 1
     assert path.read_text(encoding="utf-8").rstrip().splitlines()[-1].startswith("# ")
