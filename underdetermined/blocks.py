@@ -41,7 +41,13 @@ def _blas_threads() -> int:
 
 @contextmanager
 def single_threaded_blas():
-    """Hold every BLAS of this process at one thread; safe to nest and to enter from several threads."""
+    """Hold every BLAS of this process at one thread; safe to nest and to enter from several threads.
+
+    Yields
+    ------
+    None
+        The hold lasts until the last of its holders has left.
+    """
     with _Limit.lock:
         if _Limit.holders == 0:
             _Limit.threads = _blas_threads()
@@ -142,6 +148,18 @@ def run_tiles(task: Callable[[Tile], object], tiles: Iterable[Tile], *, n_jobs: 
 
 def slices(total: int, size: int) -> list[slice]:
     """Cut ``range(total)`` into consecutive slices of `size`, the last one shorter.
+
+    Parameters
+    ----------
+    total : int
+        End of the range.
+    size : int
+        Length of a slice, at least 1.
+
+    Returns
+    -------
+    list of slice
+        They cover the range in order.
 
     Examples
     --------

@@ -120,12 +120,36 @@ class FeatureMap:
         return _largest(self.weights)
 
     def astype(self, dtype: Any) -> "FeatureMap":
-        """Return the same map with weights of this dtype (float64 or float32)."""
+        """Return the same map with weights of another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float64 or float32.
+
+        Returns
+        -------
+        FeatureMap
+            A map of its own.
+        """
         biases = None if self.biases is None else self.biases.astype(dtype)
         return replace(self, weights=self.weights.astype(dtype), biases=biases)
 
     def columns(self, neurons: slice, *, scale: float | None = None) -> "FeatureMap":
-        """Return the map of some neurons, with this map's scale unless another is given."""
+        """Return the map of some of the neurons.
+
+        Parameters
+        ----------
+        neurons : slice
+            Which ones.
+        scale : float or None, default=None
+            Scale of the new map; None keeps this map's.
+
+        Returns
+        -------
+        FeatureMap
+            Its weights are a view of these.
+        """
         return replace(
             self,
             weights=self.weights[:, neurons],
@@ -160,7 +184,18 @@ class FeatureMap:
         return self.operator(X).to_dense(out=out)
 
     def operator(self, X: Any) -> "FeatureOperator":
-        """Return the features of the rows of X as an operator that never holds them all."""
+        """Return the features of the rows of X as an operator that never holds them all.
+
+        Parameters
+        ----------
+        X : {array_like, sparse array} of shape (n_samples, n_inputs)
+            Inputs.
+
+        Returns
+        -------
+        FeatureOperator
+            Linear operator of shape (n_samples, width).
+        """
         return FeatureOperator(self, X)
 
 
@@ -280,7 +315,23 @@ class FeatureOperator(LinearOperator):
         return out
 
     def to_dense(self, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the whole matrix, in `out` if it is given; see `FeatureMap.__call__`."""
+        """Return the whole matrix.
+
+        Parameters
+        ----------
+        out : ndarray of shape (n, m) or None, default=None
+            C-contiguous array of the operator's dtype to fill.
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+            The features, in `out` if it was given.
+
+        Raises
+        ------
+        MemoryError
+            If they cannot fit in memory.
+        """
         n, m = self.shape
         if out is None:
             check_memory(n * m * self.dtype.itemsize, f"the {n} x {m} feature matrix")
@@ -293,7 +344,15 @@ class FeatureOperator(LinearOperator):
         return self._fill(slice(0, n), slice(0, m), out)
 
     def column_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (neurons, features of all rows and these neurons); the array is reused by the next step."""
+        """Stream the matrix by blocks of neurons.
+
+        Yields
+        ------
+        neurons : slice
+            Columns of this block.
+        features : ndarray of shape (n, t)
+            All rows of these columns; the next step reuses the array.
+        """
         n, m = self.shape
         breadth = self._stream_size(m, n)
         buffer = np.empty(n * breadth, self.dtype)
@@ -302,7 +361,15 @@ class FeatureOperator(LinearOperator):
             yield columns, self._fill(slice(0, n), columns, buffer[: n * t].reshape(n, t))
 
     def row_tiles(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (rows, features of these rows and all neurons); the array is reused by the next step."""
+        """Stream the matrix by blocks of rows.
+
+        Yields
+        ------
+        rows : slice
+            Rows of this block.
+        features : ndarray of shape (t, m)
+            All columns of these rows; the next step reuses the array.
+        """
         n, m = self.shape
         height = self._stream_size(n, m)
         buffer = np.empty((height, m), self.dtype)

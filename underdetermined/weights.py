@@ -105,8 +105,14 @@ def sample_sphere(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sa
 
     Parameters
     ----------
-    n_inputs, width, seed, start
-        As in `sample_gaussian`.
+    n_inputs : int
+        Number of inputs d, at least 1.
+    width : int
+        Number of neurons m to draw, at least 1.
+    seed : int
+        Non-negative; the same seed gives the same network.
+    start : int, default=0
+        Index of the first neuron.
 
     Returns
     -------
@@ -149,8 +155,14 @@ def sample_orthogonal(n_inputs: int, width: int, *, seed: int, start: int = 0) -
 
     Parameters
     ----------
-    n_inputs, width, seed, start
-        As in `sample_gaussian`.
+    n_inputs : int
+        Number of inputs d, at least 1.
+    width : int
+        Number of neurons m to draw, at least 1.
+    seed : int
+        Non-negative; the same seed gives the same network.
+    start : int, default=0
+        Index of the first neuron.
 
     Returns
     -------
@@ -198,8 +210,14 @@ def sample_sobol(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sam
 
     Parameters
     ----------
-    n_inputs, width, seed, start
-        As in `sample_gaussian`; n_inputs at most 21200, the length of SciPy's table of direction numbers.
+    n_inputs : int
+        Number of inputs d, at least 1 and at most 21200, what SciPy has direction numbers for.
+    width : int
+        Number of neurons m to draw, at least 1.
+    seed : int
+        Non-negative; the same seed gives the same network.
+    start : int, default=0
+        Index of the first neuron.
 
     Returns
     -------

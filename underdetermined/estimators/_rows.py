@@ -107,5 +107,5 @@ def _groups(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _sparse_key(inputs: Any, row: int) -> str:
     start, stop = inputs.indptr[row : row + 2]
-    entries = sorted((int(j), float(v)) for j, v in zip(inputs.indices[start:stop], inputs.data[start:stop]) if v)
+    entries = sorted((int(j), float(v)) for j, v in zip(inputs.indices[start:stop], inputs.data[start:stop], strict=True) if v)
     return repr(entries)
