@@ -60,7 +60,7 @@ def format_comparison(comparison: Comparison) -> str:
             left=(0, 4),
         ),
         "residual: norm of the training errors over the norm of the centred targets\n"
-        "seconds: of one fit; of one fold with its predictions",
+        "seconds: of one fit, of one fold with its predictions; kernels were compiled before",
     ]
     if comparison.notes:
         parts.append("notes\n" + bullets(comparison.notes))
