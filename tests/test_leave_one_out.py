@@ -10,7 +10,6 @@ from underdetermined.gram import gram_matrix
 from underdetermined.leave_one_out import (
     default_alphas,
     leave_one_out_path,
-    loo_alpha_subsample,
     subsample_rows,
 )
 from underdetermined.system import LinearSystem
@@ -139,21 +138,6 @@ def test_subsample_is_fixed_and_without_repetition():
     np.testing.assert_array_equal(rows, subsample_rows(1000, 100))
     assert len(np.unique(rows)) == 100
     np.testing.assert_array_equal(subsample_rows(5, 5), np.arange(5))
-
-
-@pytest.mark.parametrize("size", [6, 20, 50])
-@pytest.mark.parametrize("with_gram", [False, True])
-def test_subsample_equals_the_path_of_the_subset(size, with_gram, rng):
-    matrix, targets = rng.standard_normal((20, 30)), rng.standard_normal((20, 1))
-    weight, within = rng.integers(1, 4, 20), rng.random((20, 1))
-    gram = {False: lambda a: None, True: gram_matrix}[with_gram]
-    rows = subsample_rows(20, size)
-    whole = LinearSystem(matrix, targets, sample_weight=weight, fit_intercept=True, gram=gram(matrix))
-    part = LinearSystem(matrix[rows], targets[rows], sample_weight=weight[rows], fit_intercept=True)
-    result = loo_alpha_subsample(whole, size=size, within_squares=within)
-    expected = leave_one_out_path(part, within_squares=within[rows])
-    np.testing.assert_allclose(result.errors, expected.errors, rtol=1e-7)
-    assert result.n_rows == min(size, 20)
 
 
 @pytest.mark.parametrize(

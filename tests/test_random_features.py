@@ -73,6 +73,17 @@ def test_leave_one_out_equals_refitting(data):
     assert network.loo_path_.errors.min() == pytest.approx(error, rel=1e-6)
 
 
+@pytest.mark.parametrize("width", [30, 300])
+def test_large_systems_choose_the_penalty_on_a_subset(data, monkeypatch, width):
+    X, y = data
+    alone = RandomFeatureRegressor(width, random_state=0).fit(X[::2], y[::2], np.full(40, 2))
+    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._base.subsample_rows", lambda n: np.arange(0, n, 2))
+    subset = RandomFeatureRegressor(width, random_state=0).fit(X, y, np.full(80, 2))
+    assert subset.loo_path_.n_rows == 40 and subset.alpha_ == pytest.approx(alone.alpha_)
+    assert subset.coef_ != pytest.approx(alone.coef_)
+
+
 def test_cosine_features_have_the_gaussian_kernel():
     X = np.random.default_rng(0).standard_normal((5, 3))
     features = RandomFeatures(200_000, activation="sin_cos", weight_scale=1.0, bias_scale=0, random_state=0)

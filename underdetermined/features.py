@@ -135,28 +135,6 @@ class FeatureMap:
         biases = None if self.biases is None else self.biases.astype(dtype)
         return replace(self, weights=self.weights.astype(dtype), biases=biases)
 
-    def columns(self, neurons: slice, *, scale: float | None = None) -> "FeatureMap":
-        """Return the map of some of the neurons.
-
-        Parameters
-        ----------
-        neurons : slice
-            Which ones.
-        scale : float or None, default=None
-            Scale of the new map; None keeps this map's.
-
-        Returns
-        -------
-        FeatureMap
-            Its weights are a view of these.
-        """
-        return replace(
-            self,
-            weights=self.weights[:, neurons],
-            biases=None if self.biases is None else self.biases[neurons],
-            scale=self.scale if scale is None else scale,
-        )
-
     def __call__(self, X: Any, *, out: np.ndarray | None = None) -> np.ndarray:
         """Return the features of the rows of X.
 

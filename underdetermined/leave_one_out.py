@@ -181,6 +181,10 @@ def leave_one_out_path(
 def subsample_rows(n_rows: int, size: int = DEFAULT_SUBSAMPLE) -> NDArray[np.intp]:
     """Rows for the cheaper rule: a random subset that is the same every time.
 
+    The penalty found on the subset is meant to be used unchanged on all rows. In the Gaussian-process reading of ridge
+    regression alpha is the variance of the noise and the Gram matrix, a sum over neurons, is the covariance of the signal;
+    neither depends on the number of rows. This is a rule, not a theorem: with more rows a slightly smaller penalty may win.
+
     Parameters
     ----------
     n_rows : int
@@ -197,54 +201,6 @@ def subsample_rows(n_rows: int, size: int = DEFAULT_SUBSAMPLE) -> NDArray[np.int
         return np.arange(n_rows)
     generator = np.random.Generator(np.random.Philox(_SUBSAMPLE_SEED))
     return np.sort(generator.choice(n_rows, size, replace=False, shuffle=False))
-
-
-def loo_alpha_subsample(
-    system: LinearSystem,
-    *,
-    size: int = DEFAULT_SUBSAMPLE,
-    alphas: ArrayLike | None = None,
-    within_squares: ArrayLike | None = None,
-) -> LeaveOneOutPath:
-    """Leave-one-out path of a fixed random subset of the rows, for systems too large to decompose.
-
-    The penalty found on the subset is meant to be used unchanged on all rows. In the Gaussian-process reading of ridge
-    regression alpha is the variance of the noise and the Gram matrix, a sum over neurons, is the covariance of the signal;
-    neither depends on the number of rows. This is a rule, not a theorem: with more rows a slightly smaller penalty may win.
-
-    Parameters
-    ----------
-    system : LinearSystem
-        The whole system.
-    size : int, default=2500
-        Rows of the subset; with at least as many as there are, the result is that of `leave_one_out_path`.
-    alphas, within_squares : array_like, optional
-        As in `leave_one_out_path`, `within_squares` for all rows.
-
-    Returns
-    -------
-    LeaveOneOutPath
-
-    Notes
-    -----
-    An operator computes all rows of its features before most are dropped; callers who can should build the operator on
-    ``X[subsample_rows(n, size)]`` and call `leave_one_out_path`.
-    """
-    n, k = system.targets.shape
-    rows = subsample_rows(n, size)
-    if len(rows) < n:
-        within = _check_within(within_squares, n, k)
-        within_squares = None if within is None else within[rows]
-        keep = np.zeros(n, dtype=bool)
-        keep[rows] = True
-        system = LinearSystem(
-            system.matrix.select_rows(keep),
-            system.targets[rows],
-            sample_weight=None if system.sample_weight is None else system.sample_weight[rows],
-            fit_intercept=system.fit_intercept,
-            gram=None if system.gram is None else system.gram[np.ix_(rows, rows)],
-        )
-    return leave_one_out_path(system, alphas=alphas, within_squares=within_squares)
 
 
 def default_alphas(scale: float, top: float, order: int) -> FloatArray:

@@ -25,6 +25,8 @@ from underdetermined._linalg import symmetric_apply
 from underdetermined._matrix import Matrix, Tile, as_matrix, dense_gram, lower_gram, tile_slices
 from underdetermined._validation import check_matrix, check_memory, check_number, check_sample_weight, check_targets
 
+__all__ = ["LinearSystem"]
+
 FloatArray = NDArray[np.float64]
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import underdetermined
 from underdetermined._compat import Interval, StrOptions
-from underdetermined.estimators._layer import LAYER_CONSTRAINTS, automatic_width, draw_layer, draw_seed, join
+from underdetermined.estimators._layer import LAYER_CONSTRAINTS, automatic_width, draw_layer, draw_seed, join, last_neurons
 from underdetermined.estimators._rows import Rows
 from underdetermined.features import FeatureMap
 from underdetermined.gram import extend_gram, gram_matrix, widen_gram
@@ -265,8 +265,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             return gram_matrix(features) / layer.scale**2
         old_rows, old_width = self._rows.inputs, self.feature_map_.width
         if layer.width > old_width:
-            extra = layer.columns(slice(old_width, layer.width), scale=1.0)
-            known = widen_gram(known, extra.operator(old_rows))
+            known = widen_gram(known, last_neurons(layer, old_width).operator(old_rows))
         if n > len(known):
             known = extend_gram(known * layer.scale**2, features) / layer.scale**2
         return known

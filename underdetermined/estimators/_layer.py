@@ -12,7 +12,7 @@ from underdetermined.activations import Activation, get_activation
 from underdetermined.features import FeatureMap
 from underdetermined.weights import SAMPLERS, get_sampler
 
-__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "join"]
+__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "join", "last_neurons"]
 
 LAYER_CONSTRAINTS: dict[str, list[Any]] = {
     "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -59,3 +59,9 @@ def join(first: FeatureMap, second: FeatureMap) -> FeatureMap:
     if first.biases is not None and second.biases is not None:
         biases = np.concatenate([first.biases, second.biases])
     return FeatureMap(np.hstack([first.weights, second.weights]), biases, first.activation, n_jobs=first.n_jobs)
+
+
+def last_neurons(layer: FeatureMap, start: int) -> FeatureMap:
+    """Return the neurons from `start` on, without the scale, whose features sum up to an increment of the Gram matrix."""
+    biases = None if layer.biases is None else layer.biases[start:]
+    return FeatureMap(layer.weights[:, start:], biases, layer.activation, 1.0, layer.n_jobs)

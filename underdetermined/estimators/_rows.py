@@ -106,6 +106,6 @@ def _groups(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sparse_key(inputs: Any, row: int) -> str:
-    start, stop = inputs.indptr[row : row + 2]
-    entries = sorted((int(j), float(v)) for j, v in zip(inputs.indices[start:stop], inputs.data[start:stop], strict=True) if v)
-    return repr(entries)
+    part = slice(*inputs.indptr[row : row + 2])
+    entries = zip(inputs.indices[part].tolist(), inputs.data[part].tolist(), strict=True)
+    return repr(sorted(entry for entry in entries if entry[1]))
