@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
+from underdetermined import Status
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 
 MODELS = [RandomFeatureRegressor, RandomFeatureClassifier]
@@ -100,6 +101,8 @@ def test_repeated_rows_with_unequal_targets_get_their_mean(data):
     X, y = data
     network = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(np.vstack([X, X]), np.concatenate([y, y + 1]))
     np.testing.assert_allclose(network.predict(X), y + 0.5, atol=1e-9)
+    assert network.solution_.status is Status.INCONSISTENT
+    np.testing.assert_allclose(network.solution_.residual_norm, np.sqrt(160 * 0.25))
 
 
 def test_repeated_rows_with_equal_targets_change_nothing(data):
@@ -107,6 +110,7 @@ def test_repeated_rows_with_equal_targets_change_nothing(data):
     once = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(X, y)
     twice = RandomFeatureRegressor(400, alpha=0, random_state=0).fit(np.vstack([X, X]), np.concatenate([y, y]))
     np.testing.assert_allclose(twice.predict(X[:7] + 1), once.predict(X[:7] + 1), atol=1e-9)
+    assert once.solution_.status is twice.solution_.status is Status.EXACT
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

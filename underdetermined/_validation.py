@@ -60,8 +60,8 @@ def check_memory(n_bytes: int, what: str) -> None:
     if available is not None and n_bytes > available:
         raise MemoryError(
             f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.1f} GiB) and only {available} bytes "
-            f"({available / 2**30:.1f} GiB) are available: use fewer rows, a smaller width, or a matrix-free method "
-            "(method='lsmr' or method='cg')"
+            f"({available / 2**30:.1f} GiB) are available: use fewer rows, a smaller width, or the matrix-free solver "
+            "'lsmr' or 'cg'"
         )
 
 

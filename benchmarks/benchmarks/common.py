@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 
 from underdetermined import FeatureMap
 from underdetermined.weights import sample_gaussian
 
+SETTLE = 0.1
 SMOKE = bool(os.environ.get("BENCHMARK_SMOKE"))
 
 
@@ -31,12 +32,17 @@ def interpolation_problem(n: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def side_by_side(contenders: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Run all contenders in turn, several rounds, after one call each; return the least seconds of each."""
-    best = {}
+    """Run all contenders in turn, several rounds, after one call each; return the least seconds of each.
+
+    OpenBLAS threads go on spinning for some tens of milliseconds after a product, and would slow down whatever
+    comes next by up to half a core: each call waits until they sleep.
+    """
+    best: dict[str, float] = {}
     for call in contenders.values():
         call()
     for _ in range(repeats):
         for name, call in contenders.items():
+            sleep(SETTLE)
             start = perf_counter()
             call()
             best[name] = min(best.get(name, np.inf), perf_counter() - start)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,6 +20,7 @@ from underdetermined.estimators._rows import Rows
 from underdetermined.features import FeatureMap
 from underdetermined.gram import extend_gram, gram_matrix, widen_gram
 from underdetermined.leave_one_out import LeaveOneOutPath, leave_one_out_path, subsample_rows
+from underdetermined.solution import Solution, Status
 from underdetermined.solvers import SOLVERS, solve
 from underdetermined.system import LinearSystem
 
@@ -184,10 +186,10 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
                 tol=self.tol,
                 max_iter=self.max_iter,
             )
-            self._keep(solution, layer)
+            self._keep(_with_scatter(solution, rows), layer)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=self._learned)
 
-    def _keep(self, solution: Any, layer: FeatureMap) -> None:
+    def _keep(self, solution: Solution, layer: FeatureMap) -> None:
         """Store the solution under scikit-learn's names, and warn if it is not what was asked for."""
         dtype = layer.weights.dtype
         self.solution_ = solution
@@ -276,3 +278,16 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         values = self.feature_map_.operator(X).matmat(np.atleast_2d(self.coef_).T) + self.intercept_
         return values.astype(X.dtype, copy=False)
+
+
+def _with_scatter(solution: Solution, rows: Rows) -> Solution:
+    """Add to the residual what merging hid: the scatter of unequal targets of equal rows."""
+    squares = rows.scatter.sum(axis=0)
+    total = (rows.weight[:, None] * rows.targets**2).sum(axis=0) + squares
+    contradicts = (squares > (len(rows.weight) * np.finfo(np.float64).eps) ** 2 * total).any()
+    exact = solution.status is Status.EXACT
+    return replace(
+        solution,
+        residual_norm=np.hypot(solution.residual_norm, np.sqrt(squares)),
+        status=Status.INCONSISTENT if contradicts and exact else solution.status,
+    )
