@@ -18,7 +18,7 @@ from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureReg
 from underdetermined.solution import Status
 from underdetermined.tables import Table, TableError, Task
 
-_MLP_MAX_ITER = 500
+_MLP_MAX_ITER = 200  # the default of scikit-learn; more would overfit small tables
 
 
 @dataclass(frozen=True)
