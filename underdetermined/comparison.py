@@ -215,7 +215,6 @@ def compare(
     task = task or table.task
     targets = _targets(table, task)
     splits = make_splits(targets, task, folds, random_state)
-    notes.extend(_contradictions(table.inputs, targets))
 
     progress("compile the kernels, once for all later fits")
     RandomFeatureRegressor(8, activation=activation, random_state=0).fit(table.inputs[:9], np.arange(len(targets[:9])))
@@ -306,14 +305,6 @@ def _fit_summary(
         float(residual),
         seconds,
     )
-
-
-def _contradictions(inputs: np.ndarray, targets: np.ndarray) -> list[str]:
-    codes = np.unique(targets, return_inverse=True)[1]
-    count = len(np.unique(np.column_stack([inputs, codes]), axis=0)) - len(np.unique(inputs, axis=0))
-    if not count:
-        return []
-    return [f"rows with equal inputs have {count} more targets than inputs, so no model can reproduce every target"]
 
 
 def _advice(fit: Fit) -> list[str]:
