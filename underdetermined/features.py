@@ -17,7 +17,7 @@ from underdetermined.blocks import run_tiles, slices
 __all__ = ["FeatureMap", "FeatureOperator"]
 
 TILE = (256, 1024)  # rows and columns of a tile that is used up at once
-SLAB_BYTES = 2**23  # rows of a matrix that is kept: large enough for the BLAS, small enough to be still in cache
+SLAB_BYTES = (2**21, 2**23)  # rows of a matrix that is kept: enough for the BLAS, yet in cache; more for more inputs
 STREAM_BYTES = 2**27  # a block of neurons (or rows) handed to a solver at once
 
 
@@ -78,16 +78,13 @@ class FeatureMap:
     ) -> None:
         weights = _as_float(weights)
         if weights.ndim != 2 or 0 in weights.shape:
-            raise ValueError(
-                "weights must have shape (n_inputs, width) with at least one input and one neuron, "
-                f"got shape {weights.shape}."
-            )
+            raise ValueError(f"weights must have shape (n_inputs, width), neither of them 0; got shape {weights.shape}.")
         width = weights.shape[1]
         biases = None if biases is None else np.ascontiguousarray(biases, dtype=weights.dtype)
         if biases is not None and biases.shape != (width,):
             raise ValueError(f"biases must have shape ({width},), one for each neuron, got {biases.shape}.")
         for name, values in (("weights", weights), ("biases", biases)):
-            if values is not None and not np.isfinite(values).all():
+            if not np.isfinite(_largest(values)):
                 raise ValueError(f"{name} must be finite, got nan or infinite entries.")
         if tile_size is not None and tile_size < 1:
             raise ValueError(f"tile_size={tile_size!r} must be at least 1 or None.")
@@ -115,9 +112,9 @@ class FeatureMap:
         return self.weights.shape[1]
 
     @cached_property
-    def largest_weight(self) -> float:
-        """Largest magnitude of a weight."""
-        return _largest(self.weights)
+    def largest_weight_norm(self) -> float:
+        """Largest Euclidean norm of the weights of a neuron."""
+        return _largest_row_norm(self.weights.T)
 
     def astype(self, dtype: Any) -> "FeatureMap":
         """Return the same map with weights of another dtype.
@@ -192,7 +189,25 @@ def _scratch(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
 def _largest(values: Any) -> float:
     """Largest magnitude as a Python float: nan if there is a nan, 0.0 if there is no entry."""
     entries = values.data if issparse(values) else values
-    return max(float(entries.max()), -float(entries.min())) if entries.size else 0.0
+    if entries is None or not entries.size:
+        return 0.0
+    return max(float(entries.max()), -float(entries.min()))
+
+
+def _largest_row_norm(values: Any) -> float:
+    """Largest Euclidean norm of a row, without overflow of its square; nan if there is a nan."""
+    peak = _largest(values)
+    if not 0 < peak < np.inf:
+        return peak
+    squares = (values / peak).power(2).sum(axis=1) if issparse(values) else ((values / peak) ** 2).sum(axis=1)
+    return peak * float(squares.max()) ** 0.5
+
+
+def _may_overflow(activation: Activation, reach: Any) -> bool:
+    """Whether features may be infinite for pre-activations within `reach`: monotone growth is checked at its ends."""
+    if activation.lipschitz is not None or activation.bound is not None:
+        return False
+    return activation.function is not None or not np.isfinite(activation.value(np.stack([-reach, reach]))).all()
 
 
 def _as_float(values: Any) -> Any:
@@ -240,14 +255,17 @@ class FeatureOperator(LinearOperator):
             raise ValueError(
                 f"X must have shape (n_samples, {feature_map.n_inputs}) to match the weights, got shape {X.shape}."
             )
-        largest = _largest(X)
-        if not np.isfinite(largest):
+        norm = _largest_row_norm(X)
+        if not np.isfinite(norm):
             raise ValueError("X contains NaN or infinity; remove or impute the rows that do.")
-        if largest * feature_map.largest_weight * X.shape[1] > np.finfo(X.dtype).max:
+        # No entry of X @ weights + biases is larger (Cauchy-Schwarz).
+        reach = norm * feature_map.largest_weight_norm + _largest(feature_map.biases)
+        if not reach <= np.finfo(X.dtype).max:
             raise OverflowError(
-                f"X holds a value of magnitude {largest:.3g}, so large that X @ weights may overflow {X.dtype}; "
+                f"X has a row of norm {norm:.3g}, so large that X @ weights may overflow {X.dtype}; "
                 "scale the inputs down (for example with StandardScaler)."
             )
+        self._may_overflow = _may_overflow(feature_map.activation, X.dtype.type(reach))
         self.feature_map = feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
         self.inputs = X
         super().__init__(X.dtype, (X.shape[0], feature_map.width))
@@ -264,7 +282,7 @@ class FeatureOperator(LinearOperator):
         if layer.biases is not None:
             out += layer.biases[columns]
         layer.activation.apply(out, layer.scale)
-        if layer.activation.lipschitz is layer.activation.bound is None and not np.isfinite(out.sum()):
+        if self._may_overflow and not np.isfinite(out.sum()):
             self._explain_overflow(rows, out)
         return out
 
@@ -274,9 +292,7 @@ class FeatureOperator(LinearOperator):
         if finite.all():
             return
         row = rows.start + int(np.argmin(finite))
-        values = self.inputs[[row]]
-        values = values.toarray() if issparse(values) else values
-        norm = np.abs(values).max() * np.linalg.norm(values / np.abs(values).max())  # its square may overflow
+        norm = _largest_row_norm(self.inputs[[row]])
         raise OverflowError(
             f"activation={self.feature_map.activation.name!r} overflows {self.dtype} on row {row} of X, whose norm is "
             f"{norm:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."
@@ -288,7 +304,8 @@ class FeatureOperator(LinearOperator):
         def task(part: slice) -> None:
             self._tile(slice(rows.start + part.start, rows.start + part.stop), columns, out[part])
 
-        size = self.feature_map.tile_size or int(np.clip(SLAB_BYTES // max(1, out[:1].nbytes), 32, 512))
+        slab = int(np.clip(2**15 * self.inputs.shape[1], *SLAB_BYTES))
+        size = self.feature_map.tile_size or int(np.clip(slab // max(1, out[:1].nbytes), 32, 512))
         run_tiles(task, slices(len(out), size), n_jobs=self.feature_map.n_jobs)
         return out
 
@@ -378,9 +395,6 @@ class FeatureOperator(LinearOperator):
 
         run_tiles(task, column_cuts if transposed else row_cuts, n_jobs=self.feature_map.n_jobs)
         return result
-
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return self._matmat(np.reshape(x, (-1, 1)))[:, 0]
 
     def _rmatvec(self, x: np.ndarray) -> np.ndarray:
         return self._rmatmat(np.reshape(x, (-1, 1)))[:, 0]
