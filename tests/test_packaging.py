@@ -103,3 +103,15 @@ def test_readme_has_exactly_two_commands():
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no execute bit")
 def test_check_script_can_be_run():
     assert os.access(TREE / ".ci" / "run", os.X_OK)
+
+
+def test_import_without_a_writable_cache(tmp_path):
+    """Where nothing can be written, kernels compile in every process instead of failing the import."""
+    code = (
+        "import numba.core.caching as caching\n"
+        "caching.CacheImpl._locator_classes = []\n"
+        "import underdetermined\n"
+        "print(underdetermined.get_activation('tanh').value(0.0))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "0.0"

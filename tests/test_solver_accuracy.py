@@ -50,7 +50,10 @@ def test_least_squares_error(condition, method, noise, matrix_with_condition, rn
     solution = solve(matrix, targets, method=method)
     residual = np.linalg.norm(targets - matrix @ expected)
     assert relative(solution.coef, expected) <= least_squares(condition, residual, 1.0, np.linalg.norm(expected))
-    assert relative(solution.coef, expected) <= 10 * relative(gelsd(matrix, targets), expected)
+    # The median over orders of the columns: a single run of gelsd may be lucky.
+    orders = [rng.permutation(20) for _ in range(7)]
+    typical = np.median([relative(gelsd(matrix[:, order], targets), expected[order]) for order in orders])
+    assert relative(solution.coef, expected) <= 10 * typical
 
 
 @pytest.mark.parametrize("method", DIRECT)

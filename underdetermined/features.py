@@ -195,12 +195,16 @@ def _largest(values: Any) -> float:
 
 
 def _largest_row_norm(values: Any) -> float:
-    """Largest Euclidean norm of a row, without overflow of its square; nan if there is a nan."""
+    """Largest Euclidean norm of a row, inf or nan if an entry is."""
+    if not issparse(values):
+        norm = float(np.einsum("ij,ij->i", values, values).max(initial=0.0)) ** 0.5
+        if np.isfinite(norm):
+            return norm
     peak = _largest(values)
     if not 0 < peak < np.inf:
         return peak
-    squares = (values / peak).power(2).sum(axis=1) if issparse(values) else ((values / peak) ** 2).sum(axis=1)
-    return peak * float(squares.max()) ** 0.5
+    scaled = values / peak  # now its square cannot overflow
+    return peak * float((scaled.power(2) if issparse(values) else scaled**2).sum(axis=1).max()) ** 0.5
 
 
 def _may_overflow(activation: Activation, reach: Any) -> bool:

@@ -18,7 +18,15 @@ from numba.extending import intrinsic
 
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
-kernel = njit(cache=True, **_FLAGS)
+
+def kernel(function: Any) -> Any:
+    """Compile at the first call; keep the code on disk where some folder for it can be written."""
+    try:
+        return njit(cache=True, **_FLAGS)(function)
+    except RuntimeError:  # numba found no such folder; every process compiles for itself
+        return njit(**_FLAGS)(function)
+
+
 inline = njit(inline="never", **_FLAGS)
 
 _INTEGER: dict[Any, Any] = {types.float64: types.int64, types.float32: types.int32}

@@ -1,4 +1,4 @@
-"""Activations built on the Gaussian integral, in place: ``VALUE[name](z, parameters)`` overwrites z with f(z).
+"""Activations built on the Gaussian integral, in place: ``VALUE[name](z, parameters, scale)`` overwrites z with f(z).
 
 ========  =============================  =======================
 name      f(z)                           f'(z)

@@ -1,4 +1,4 @@
-"""Piecewise polynomial activations, in place: ``VALUE[name](z, parameters)`` overwrites z with f(z).
+"""Piecewise polynomial activations, in place: ``VALUE[name](z, parameters, scale)`` overwrites z with f(z).
 
 ===============  =========================  ================================  ==============
 name             f(z)                       f'(z)                             parameters

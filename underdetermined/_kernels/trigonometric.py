@@ -1,4 +1,4 @@
-"""sin, cos and sin_cos = sin + cos, in place: ``VALUE[name](z, parameters)`` overwrites z with f(z).
+"""sin, cos and sin_cos = sin + cos, in place: ``VALUE[name](z, parameters, scale)`` overwrites z with f(z).
 
 All of them, and their derivatives, are one shifted sine: sin(z + q pi/4) with q = 0 for sin, 1 for
 sin_cos (times sqrt 2), 2 for cos, 3 for cos - sin (times sqrt 2), 4 for -sin. With k the integer nearest
