@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 _FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
-def kernel(function: Any) -> Any:
+def _compiled(function: Any) -> Any:
     """Compile at the first call; keep the code on disk where some folder for it can be written."""
     try:
         return njit(cache=True, **_FLAGS)(function)
@@ -146,6 +146,7 @@ def _pick_twin(x, double, single):
     return single if isinstance(x, np.float32) else double
 
 
+kernel: Any
 fma: Any
 bits: Any
 from_bits: Any
@@ -157,5 +158,6 @@ if config.DISABLE_JIT:  # type: ignore[attr-defined]
     fma, bits, from_bits = _fma_exact, _bits_twin, _from_bits_twin
     power_of_two, like, pick = _power_of_two_twin, _like_twin, _pick_twin
 else:
+    kernel = _compiled
     fma, bits, from_bits = _fma, _bits, _from_bits
     power_of_two, like, pick = _power_of_two, _like, _pick
