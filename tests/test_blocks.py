@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from underdetermined.blocks import run_tiles, single_threaded_blas, slices, thread_count
+from underdetermined.blocks import run_tiles, scratch, single_threaded_blas, slices, thread_count
 
 
 def blas_threads():
@@ -100,3 +100,12 @@ def test_slices_cover(total, size):
     pieces = slices(total, size)
     assert [i for piece in pieces for i in range(total)[piece]] == list(range(total))
     assert all(0 < piece.stop - piece.start <= size for piece in pieces)
+
+
+def test_scratch_belongs_to_the_thread():
+    mine = scratch((3, 4), np.dtype(np.float64))
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(scratch, (3, 4), np.dtype(np.float64)).result()
+    assert not np.shares_memory(mine, theirs)
+    assert np.shares_memory(mine, scratch((2, 2), np.dtype(np.float32)))
+    assert mine.shape == (3, 4) and mine.flags.c_contiguous and mine.dtype == np.float64

@@ -39,7 +39,7 @@ def test_comparison_shows_every_number(comparison):
     for score in comparison.scores:
         assert f"{score.label} " in text
         assert f"{score.mean:.3f}" in text
-    assert "notes" not in text
+    assert ("\nnotes\n" in text) == bool(comparison.notes)
 
 
 def test_columns_line_up(comparison):

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar
 
+import numpy as np
 from joblib import cpu_count
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["thread_count", "single_threaded_blas", "run_tiles", "slices"]
+__all__ = ["run_tiles", "scratch", "single_threaded_blas", "slices", "thread_count"]
 
 Tile = TypeVar("Tile")
 
@@ -168,3 +169,35 @@ def slices(total: int, size: int) -> list[slice]:
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+_memory = local()
+
+
+def scratch(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """Return this thread's working memory in a shape.
+
+    Parameters
+    ----------
+    shape : tuple of two int
+        Shape asked for.
+    dtype : dtype
+        Its dtype.
+
+    Returns
+    -------
+    ndarray of shape `shape`
+        C-contiguous, not initialised; the next call on this thread returns the same memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.blocks import scratch
+    >>> scratch((2, 3), np.dtype(np.float32)).shape
+    (2, 3)
+    """
+    n_bytes = shape[0] * shape[1] * dtype.itemsize
+    buffer = getattr(_memory, "buffer", None)
+    if buffer is None or buffer.size < n_bytes:
+        _memory.buffer = buffer = np.empty(n_bytes, np.uint8)
+    return buffer[:n_bytes].view(dtype).reshape(shape)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from threading import local
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from underdetermined._validation import check_memory
 from underdetermined.activations import Activation, get_activation
-from underdetermined.blocks import run_tiles, slices
+from underdetermined.blocks import run_tiles, scratch, slices
 
 __all__ = ["FeatureMap", "FeatureOperator"]
 
@@ -174,18 +173,6 @@ class FeatureMap:
         return FeatureOperator(self, X)
 
 
-_memory = local()
-
-
-def _scratch(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """Return this thread's working memory, shaped; what it held before is overwritten."""
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
-    buffer = getattr(_memory, "buffer", None)
-    if buffer is None or buffer.size < n_bytes:
-        _memory.buffer = buffer = np.empty(n_bytes, np.uint8)
-    return buffer[:n_bytes].view(dtype).reshape(shape)
-
-
 def _largest(values: Any) -> float:
     """Largest magnitude as a Python float: nan if there is a nan, 0.0 if there is no entry."""
     entries = values.data if issparse(values) else values
@@ -278,7 +265,7 @@ class FeatureOperator(LinearOperator):
         """Return the features of these rows and neurons, in `out` or in scratch memory of this thread."""
         layer = self.feature_map
         if out is None:
-            out = _scratch((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
+            out = scratch((rows.stop - rows.start, columns.stop - columns.start), self.dtype)
         if issparse(self.inputs):
             out[...] = self.inputs[rows] @ layer.weights[:, columns]
         else:
