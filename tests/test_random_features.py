@@ -143,6 +143,18 @@ def test_partial_fit_grows_an_automatic_width(data):
     np.testing.assert_allclose(pieces.predict(X), whole.predict(X), rtol=0, atol=1e-9)
 
 
+def test_partial_fit_narrows_a_capped_automatic_width(monkeypatch):
+    monkeypatch.setattr("underdetermined.estimators._layer.FEATURE_BYTES", 8 * 100 * 512)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((200, 2)), rng.standard_normal(200)
+    pieces = RandomFeatureRegressor(random_state=0, alpha=0.1).partial_fit(X[:100], y[:100])
+    assert pieces.width_ == 512
+    pieces.partial_fit(X[100:], y[100:])
+    whole = RandomFeatureRegressor(random_state=0, alpha=0.1).fit(X, y)
+    assert pieces.width_ == whole.width_ == pieces.coef_.size == 256
+    np.testing.assert_allclose(pieces.predict(X), whole.predict(X), rtol=0, atol=1e-9)
+
+
 @both
 @pytest.mark.parametrize("width", [20, 100, 700])
 @pytest.mark.parametrize("sampler", ["gaussian", "sphere", "orthogonal", "sobol"])

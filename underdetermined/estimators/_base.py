@@ -15,7 +15,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import underdetermined
 from underdetermined._compat import Interval, StrOptions
-from underdetermined.estimators._layer import LAYER_CONSTRAINTS, automatic_width, draw_layer, draw_seed, join, last_neurons
+from underdetermined.estimators._layer import (
+    LAYER_CONSTRAINTS,
+    automatic_width,
+    draw_layer,
+    draw_seed,
+    first_neurons,
+    join,
+    last_neurons,
+)
 from underdetermined.estimators._rows import Rows
 from underdetermined.features import FeatureMap
 from underdetermined.gram import extend_gram, gram_matrix, widen_gram
@@ -229,8 +237,11 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             raise ValueError(
                 "activation, sampler, weight_scale or bias_scale changed since the first fit; call fit to start again."
             )
-        if width <= known.width:
+        if width == known.width:
             return known
+        if width < known.width:  # the automatic width falls again once its features would take too much memory
+            self._gram = None
+            return first_neurons(known, width)
         extra = draw_layer(
             self,
             inputs.shape[1],

@@ -12,7 +12,7 @@ from underdetermined.activations import Activation, get_activation
 from underdetermined.features import FeatureMap
 from underdetermined.weights import SAMPLERS, get_sampler
 
-__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "join", "last_neurons"]
+__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "first_neurons", "join", "last_neurons"]
 
 LAYER_CONSTRAINTS: dict[str, list[Any]] = {
     "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -59,6 +59,12 @@ def join(first: FeatureMap, second: FeatureMap) -> FeatureMap:
     if first.biases is not None and second.biases is not None:
         biases = np.concatenate([first.biases, second.biases])
     return FeatureMap(np.hstack([first.weights, second.weights]), biases, first.activation, n_jobs=first.n_jobs)
+
+
+def first_neurons(layer: FeatureMap, width: int) -> FeatureMap:
+    """Return the first `width` neurons, with the default scale of that width."""
+    biases = None if layer.biases is None else layer.biases[:width]
+    return FeatureMap(layer.weights[:, :width], biases, layer.activation, n_jobs=layer.n_jobs)
 
 
 def last_neurons(layer: FeatureMap, start: int) -> FeatureMap:
