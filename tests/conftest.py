@@ -44,3 +44,14 @@ def wide_system(rng, matrix_with_condition):
         return matrix, targets
 
     return build
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Read-only rows and smooth, noisy targets."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 4))
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.standard_normal(80)
+    for array in (X, y):
+        array.flags.writeable = False
+    return X, y

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from estimator_data import answers, both, labels
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
@@ -16,28 +17,6 @@ from sklearn.preprocessing import StandardScaler
 
 import underdetermined
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
-
-MODELS = [RandomFeatureRegressor, RandomFeatureClassifier]
-both = pytest.mark.parametrize("model", MODELS)
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((80, 4))
-    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.standard_normal(80)
-    for array in (X, y):
-        array.flags.writeable = False
-    return X, y
-
-
-def labels(y, model):
-    return {RandomFeatureRegressor: y, RandomFeatureClassifier: np.digitize(y, [-0.5, 0.5])}[model]
-
-
-def answers(network, X):
-    return getattr(network, "decision_function", network.predict)(X)
-
 
 # Against other libraries
 

@@ -245,20 +245,3 @@ def column_norms(array: Array) -> Array:
     largest = np.abs(array).max(axis=0, initial=0.0)
     scale = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
     return scale * np.linalg.norm(array / scale, axis=0)
-
-
-def stable_softmax(scores: Array) -> Array:
-    """Softmax of every row, exp(s_j) / sum_j exp(s_j), without overflow.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (n, k)
-        Finite scores.
-
-    Returns
-    -------
-    ndarray of shape (n, k)
-        Positive entries, rows summing to one.
-    """
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
