@@ -98,6 +98,7 @@ def test_negative_zero_is_zero(container):
     X = container(np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 1.0]]))
     network = RandomFeatureRegressor(50, alpha=0, random_state=0).fit(X, [0.0, 2.0, 5.0])
     np.testing.assert_allclose(network.predict(X), [1.0, 1.0, 5.0], atol=1e-9)
+    assert network._rows.n_rows == 2
 
 
 def test_overflowing_features_name_the_row(data):
