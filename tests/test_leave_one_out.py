@@ -125,10 +125,13 @@ def test_path_is_data(rng):
     assert json.loads(json.dumps(path.to_dict())) == {
         "alphas": [1.0, 2.0],
         "errors": path.errors.tolist(),
+        "standard_errors": path.standard_errors.tolist(),
         "best": path.best,
         "alpha": path.alpha,
         "error": path.error,
+        "standard_error": path.standard_error,
         "n_rows": 5,
+        "method": "eigendecomposition",
     }
     assert repr(path).startswith("LeaveOneOutPath(alpha=")
 

@@ -1,0 +1,105 @@
+"""From residuals and leverages to leave-one-out errors, the same for every way of computing them.
+
+With D = diag(sqrt(w)) and H the hat matrix of the weighted ridge fit, intercept included, leaving out one copy of row g (a
+share delta_g = min(1, w_g) of its weight) turns its residual e_g into e_g / (1 - delta_g H_gg / w_g). A row that stands for
+w_g merged copies, with their mean target and with sum of squares s_g about it, contributes
+
+    (w_g e_g^2 + s_g) / (1 - delta_g H_gg / w_g)^2.
+
+For w_g <= 1 a factor alpha cancels: sqrt(w_g) e_g = alpha c_g and 1 - H_gg = alpha b_g, where c = B D y, b_g = B_gg and B is
+the inverse of the Gram matrix plus alpha on the space of residuals. That form is stable down to alpha -> 0, where e_g and
+1 - H_gg vanish.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from underdetermined._linalg import EPS
+from underdetermined._validation import as_float, check_finite
+from underdetermined.leave_one_out._path import LeaveOneOutPath
+from underdetermined.system import LinearSystem
+
+FloatArray = NDArray[np.float64]
+
+# Relative differences of errors below this are ties, and the larger penalty wins.
+_TIE = 1e-6
+
+
+class LeftOut:
+    """Weights, merged copies and scale of a system, and the sums of its leave-one-out errors.
+
+    Parameters
+    ----------
+    system : LinearSystem
+        Whose rows are left out.
+    within_squares : array_like of shape (n, k), or (n,) if k is 1, optional
+        Sums of squares of merged targets about their mean.
+
+    Attributes
+    ----------
+    root : ndarray of shape (n,)
+        Square roots of the weights.
+    scaled : ndarray of shape (n, k)
+        Targets times `root`.
+    unit : ndarray of shape (n,)
+        Direction of the intercept among weighted rows; zeros if none is fitted.
+    """
+
+    def __init__(self, system: LinearSystem, within_squares: ArrayLike | None) -> None:
+        n, self._n_outputs = system.targets.shape
+        self._within = _check_within(within_squares, n, self._n_outputs)
+        self._weights = np.ones(n) if system.sample_weight is None else system.sample_weight
+        self._share = np.minimum(self._weights, 1.0) / self._weights
+        self._rounding = (EPS * np.abs(system.targets).max()) ** 2
+        self.root = np.sqrt(self._weights)
+        self.scaled = system.targets * self.root[:, np.newaxis]
+        norm = np.sqrt(self._weights.sum())
+        self.unit = self.root / norm if system.fit_intercept else np.zeros(n)
+
+    def from_inverse(self, dual: FloatArray, diagonal: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Errors and standard errors from c of shape (n, k, a) and b of shape (n, a), for a penalties."""
+        squares = (dual**2).sum(axis=1) + (np.sqrt(self._within)[:, np.newaxis] / alphas) ** 2
+        # (1 - delta H / w) / alpha; the first term is exactly zero for weights up to one.
+        left = np.outer(1.0 - self._share, 1.0 / alphas) + self._share[:, np.newaxis] * diagonal
+        return self._mean(squares / left**2)
+
+    def from_residual(self, residual: FloatArray, leverage: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Errors and standard errors from weighted residuals (n, k, a) and the diagonal of H (n, a), for a penalties."""
+        squares = (residual**2).sum(axis=1) + self._within[:, np.newaxis]
+        left = np.maximum(1.0 - self._share[:, np.newaxis] * leverage, EPS)
+        return self._mean(squares / left**2)
+
+    def _mean(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean over copies and outputs, and its standard error, from one sum for each row."""
+        n, total = len(sums), self._weights.sum()
+        sums = sums / self._n_outputs
+        errors = sums.sum(axis=0) / total
+        if n == 1:
+            return errors, np.full_like(errors, np.nan)
+        spread = ((sums - np.outer(self._weights, errors)) ** 2).sum(axis=0)
+        return errors, np.sqrt(n / (n - 1.0) * spread) / total
+
+    def best(self, errors: FloatArray) -> int:
+        """Position of the smallest error, the last one among ties."""
+        ties = errors <= errors.min() * (1.0 + _TIE) + self._rounding
+        return int(np.flatnonzero(ties)[-1])
+
+    def path(self, alphas: FloatArray, errors: FloatArray, standard_errors: FloatArray, method: str) -> LeaveOneOutPath:
+        """Path of these penalties, which must increase."""
+        return LeaveOneOutPath(alphas, errors, self.best(errors), len(self.root), standard_errors, method)
+
+
+def _check_within(within_squares: ArrayLike | None, n: int, k: int) -> FloatArray:
+    """Sums of squares within groups, over all outputs: shape (n,)."""
+    if within_squares is None:
+        return np.zeros(n)
+    within = np.asarray(as_float(within_squares, "within_squares"), dtype=np.float64)
+    within = within[:, np.newaxis] if within.ndim == 1 else within
+    if within.shape != (n, k):
+        raise ValueError(f"within_squares has shape {np.shape(within_squares)}: pass one value per row and output, {(n, k)}")
+    check_finite(within, "within_squares")
+    if within.min() < 0.0:
+        raise ValueError(f"within_squares has the negative entry {within.min()}: sums of squares are >= 0")
+    return within.sum(axis=1)
