@@ -115,15 +115,7 @@ class Activation:
             For a user's function that came without ``function_derivative``.
         """
         out = _new_array(z)
-        if self.function is None:
-            DERIVATIVE[self.name](out.reshape(-1), self._kernel_parameters, out.dtype.type(1))
-        elif self.function_derivative is None:
-            raise ValueError(
-                f"activation {self.name!r} has no derivative; build it as "
-                "Activation(name, function=f, function_derivative=df)"
-            )
-        else:
-            out[...] = _called(self.function_derivative, out, self.name)
+        self.apply_derivative(out)
         return out
 
     def apply(self, z: np.ndarray, scale: float = 1.0) -> None:
@@ -143,15 +135,40 @@ class Activation:
         ValueError
             If z is not C-contiguous or not writeable.
         """
-        if not isinstance(z, np.ndarray) or z.dtype not in _FLOATS:
-            kind = z.dtype if isinstance(z, np.ndarray) else type(z).__name__
-            raise TypeError(f"apply overwrites a float64 or float32 array, got {kind}; use value(z) instead")
-        if not (z.flags.c_contiguous and z.flags.writeable):
-            raise ValueError("z must be C-contiguous and writeable, as apply overwrites it; use value(z) instead")
+        _check_writeable(z, "apply", "value")
         if self.function is None:
             VALUE[self.name](z.reshape(-1), self._kernel_parameters, z.dtype.type(scale))
         else:
             np.multiply(_called(self.function, z, self.name), z.dtype.type(scale), out=z)
+
+    def apply_derivative(self, z: np.ndarray, scale: float = 1.0) -> None:
+        """Overwrite z with scale f'(z), without a temporary array for catalogue activations.
+
+        Parameters
+        ----------
+        z : ndarray of any shape, float64 or float32
+            C-contiguous and writeable.
+        scale : float, default=1.0
+            Factor.
+
+        Raises
+        ------
+        TypeError
+            If z is not a float64 or float32 array.
+        ValueError
+            If z is not C-contiguous or not writeable, or for a user's function that came without
+            ``function_derivative``.
+        """
+        _check_writeable(z, "apply_derivative", "derivative")
+        if self.function is None:
+            DERIVATIVE[self.name](z.reshape(-1), self._kernel_parameters, z.dtype.type(scale))
+        elif self.function_derivative is None:
+            raise ValueError(
+                f"activation {self.name!r} has no derivative; build it as "
+                "Activation(name, function=f, function_derivative=df)"
+            )
+        else:
+            np.multiply(_called(self.function_derivative, z, self.name), z.dtype.type(scale), out=z)
 
     def hermite_coefficients(self, degree: int, scale: float = 1.0) -> np.ndarray:
         """Coefficients a_k = E[f(scale g) h_k(g)], g ~ N(0, 1), for k = 0 ... degree.
@@ -211,6 +228,14 @@ def _new_array(z: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"an activation takes real numbers, got an array of dtype {array.dtype}")
     return np.array(array, dtype=array.dtype if array.dtype in _FLOATS else np.float64, order="C")
+
+
+def _check_writeable(z: Any, method: str, allocating: str) -> None:
+    if not isinstance(z, np.ndarray) or z.dtype not in _FLOATS:
+        kind = z.dtype if isinstance(z, np.ndarray) else type(z).__name__
+        raise TypeError(f"{method} overwrites a float64 or float32 array, got {kind}; use {allocating}(z) instead")
+    if not (z.flags.c_contiguous and z.flags.writeable):
+        raise ValueError(f"z must be C-contiguous and writeable, as {method} overwrites it; use {allocating}(z) instead")
 
 
 def _called(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, name: str) -> np.ndarray:
