@@ -5,13 +5,16 @@ C-contiguous float64 or float32 array z with scale times an activation or its de
 one-dimensional float64 array, empty for most. Kernels are compiled at their first call, one per
 activation and dtype, and kept in numba's disk cache. Each family file is closed: it calls no compiled
 function of another file, because the cache would not notice an edit there.
+
+``CLOSED_FORMS[name]`` turns a tile of inner products into the Gaussian expectations of two layers, with WORK_ROWS rows of
+scratch; ``correlations`` turns it into correlations and their sines. Their arguments are in ``gaussian``.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from . import error_function, exponential, piecewise, trigonometric
+from . import error_function, exponential, gaussian, gaussian_distance, piecewise, trigonometric
 
 _FAMILIES = (piecewise, trigonometric, exponential, error_function)
 
@@ -21,3 +24,7 @@ VALUE: dict[str, Kernel] = {name: kernel for family in _FAMILIES for name, kerne
 DERIVATIVE: dict[str, Kernel] = {
     name: kernel for family in _FAMILIES for name, kernel in family.DERIVATIVE.items()
 }
+
+CLOSED_FORMS: dict[str, Callable[..., None]] = {**gaussian.CLOSED_FORMS, **gaussian_distance.CLOSED_FORMS}
+WORK_ROWS = max(gaussian.WORK_ROWS, gaussian_distance.WORK_ROWS)
+correlations = gaussian.correlations
