@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.floating[Any]]
 
 _MEMINFO = Path("/proc/meminfo")
+_BLOCK = 256
 
 
 def available_memory() -> int | None:
@@ -149,6 +150,48 @@ def check_matrix(matrix: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name} has {result.ndim} dimensions: pass a matrix of shape (n, m)")
     check_shape(result.shape, name)
     check_finite(result, name)
+    return result
+
+
+def check_symmetric(matrix: ArrayLike, name: str) -> FloatArray:
+    """Check that an argument is a finite square matrix, symmetric up to n times the rounding of its own precision.
+
+    Parameters
+    ----------
+    matrix : array_like of shape (n, n)
+        Matrix to check; never copied when it is a float32 or float64 array already.
+    name : str
+        Name of the argument in the message.
+
+    Returns
+    -------
+    ndarray of shape (n, n), float64 or float32
+
+    Raises
+    ------
+    ValueError
+        If it is not square, not finite or not symmetric; then the message has the largest difference and its place.
+    """
+    result = check_matrix(matrix, name)
+    n = result.shape[0]
+    if result.shape != (n, n):
+        raise ValueError(f"{name} has shape {result.shape}: pass a square symmetric matrix")
+    worst, place, size = 0.0, (0, 0), 0.0
+    for start in range(0, n, _BLOCK):
+        rows = result[start : start + _BLOCK]
+        size = max(size, float(rows.max()), -float(rows.min()))
+        # What lies left of the diagonal block was compared with its mirror image before.
+        with np.errstate(over="ignore"):
+            difference = np.abs(rows[:, start:] - result[start:, start : start + _BLOCK].T)
+        largest = float(difference.max())
+        if largest > worst:
+            row, column = np.unravel_index(int(difference.argmax()), difference.shape)
+            worst, place = largest, (start + int(row), start + int(column))
+    if worst > n * float(np.finfo(result.dtype).eps) * size:
+        raise ValueError(
+            f"{name} is not symmetric: its entries {place} and {place[::-1]} differ by {worst:.3g}, beside a largest one of "
+            f"{size:.3g}; pass a symmetric matrix, such as ({name} + {name}.T) / 2 if that is what is meant"
+        )
     return result
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError, eigh
 
 from underdetermined._linalg import EPS, rank_cutoff
-from underdetermined._validation import check_finite, check_matrix, check_memory, check_targets
+from underdetermined._validation import check_finite, check_memory, check_symmetric, check_targets
 from underdetermined.features import FeatureMap
 from underdetermined.gram import gram_matrix
 
@@ -19,7 +19,6 @@ FloatArray = NDArray[np.float64]
 # Sums over neurons carry rounding errors of their own into a Gram matrix, for few rows more than n eps: a negative
 # eigenvalue up to this many cut-offs is put down to them and left unresolved, a larger one is not that of a Gram matrix.
 _ROUNDING_CUTOFFS = 1000.0
-_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,12 +229,11 @@ class Spectrum:
         Notes
         -----
         About 4/3 n^3 flops for eigenvalues alone and 5 n^3 with eigenvectors; memory n^2 and 4 n^2 numbers. Every eigenvalue
-        has an absolute error of about eps lambda_max. Entries in float32 are taken as exact: a Gram matrix that was summed in
-        float32 has noise of about 1e-7 lambda_max in its place, far above the cut-off.
+        has an absolute error of about eps lambda_max. Entries in float32 are taken as exact; one that was summed in float32
+        carries noise of about 1e-7 lambda_max, far above the cut-off.
         """
-        checked = check_matrix(gram, "gram")
+        checked = check_symmetric(gram, "gram")
         precision = float(np.finfo(checked.dtype).eps)
-        _check_symmetric(checked, precision)
         return _decompose(np.array(checked, dtype=np.float64, order="F"), eigenvectors, precision)
 
     @classmethod
@@ -269,28 +267,6 @@ class Spectrum:
         gram = gram_matrix(feature_map.operator(X))
         check_finite(gram, "the Gram matrix of the features")
         return _decompose(gram, eigenvectors, EPS)
-
-
-def _check_symmetric(gram: NDArray[Any], precision: float) -> None:
-    """Raise unless a finite matrix is square, and symmetric up to the rounding of its own precision."""
-    n = gram.shape[0]
-    if gram.shape != (n, n):
-        raise ValueError(f"gram has shape {gram.shape}: pass a square symmetric matrix")
-    worst, where, size = 0.0, (0, 0), 0.0
-    for start in range(0, n, _BLOCK):
-        rows = np.asarray(gram[start : start + _BLOCK], dtype=np.float64)
-        with np.errstate(over="ignore"):
-            difference = np.abs(rows - gram[:, start : start + _BLOCK].T)
-        size = max(size, float(np.abs(rows).max()))
-        largest = float(difference.max())
-        if largest > worst:
-            row, column = np.unravel_index(int(difference.argmax()), difference.shape)
-            worst, where = largest, (start + int(row), int(column))
-    if worst > n * precision * size:
-        raise ValueError(
-            f"gram is not symmetric: entries {where} and {where[::-1]} differ by {worst:.3g}, beside a largest entry of "
-            f"{size:.3g}; pass a symmetric matrix, such as (gram + gram.T) / 2 if that is what is meant"
-        )
 
 
 def _decompose(gram: FloatArray, eigenvectors: bool, precision: float) -> Spectrum:
