@@ -1,0 +1,172 @@
+"""Where an activation is smooth: a partition of the line on whose panels it is a polynomial up to rounding.
+
+Quadrature on such panels has no error to speak of, whatever the activation: a panel counts as resolved when the last
+Legendre coefficients of the values at its nodes are rounding. Panels that are not are halved; where halving does not
+help, at a kink or a jump, the point is searched by bisection and becomes an edge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, log2
+
+import numpy as np
+
+from underdetermined._hermite import _NODES as NODES
+from underdetermined._hermite import _WEIGHTS as WEIGHTS
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+_LAST = np.arange(NODES.size - 3, NODES.size)
+_TAIL = (WEIGHTS * np.polynomial.legendre.legvander(NODES, NODES.size - 1).T[_LAST]).T * (_LAST + 0.5)
+_ROUNDING = 2e-14
+_SUSPICIOUS_DEPTH = 12
+_MAX_KINKS = 64
+_MAX_PANELS = 2**14
+_CHECK = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """f and its partition: edges ascend, kinks are those edges where the panels beside them do not continue each other."""
+
+    function: Function
+    edges: np.ndarray
+    kinks: np.ndarray
+
+
+def panel_points(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes of panels, shape (panels, nodes), and half the widths of the panels."""
+    half = 0.5 * (right - left)
+    return left[:, None] + half[:, None] * (1.0 + NODES), half
+
+
+def legendre_tail(values: np.ndarray) -> np.ndarray:
+    """Largest of the last Legendre coefficients of values at the nodes, along the last axis."""
+    return np.abs(values @ _TAIL).max(axis=-1)
+
+
+def find_pieces(function: Function, reach: float, finest: float, kinks: tuple[float, ...], name: str) -> Pieces:
+    """Partition [-reach, reach], with what is closer to 0 than the width ``finest`` left alone.
+
+    Declared kinks and 0 are edges. Raises ValueError where f stays unresolved.
+    """
+    known = sorted({0.0, *(kink for kink in kinks if abs(kink) < reach)})
+    for _ in range(_MAX_KINKS):
+        edges, suspect = _bisected(function, reach, finest, np.array(known), name)
+        if suspect is None:
+            edges = _merged(function, edges, np.array(known), reach)
+            _check(function, edges, name, reach)
+            return Pieces(function, edges, np.array(known))
+        known = sorted({*known, _located(function, *suspect)})
+    raise _unresolved(name, reach)
+
+
+def _unresolved(name: str, reach: float) -> ValueError:
+    return ValueError(
+        f"activation {name!r} cannot be integrated to double precision on [{-reach:.3g}, {reach:.3g}]: it oscillates too fast, "
+        "is noisy, or has too many kinks. Scale the inputs down, return float64, or declare the kinks: "
+        "Activation(name, function=..., function_derivative=..., kinks=(...))"
+    )
+
+
+def _measure(function: Function, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Legendre tail and largest magnitude on panels."""
+    values = function(panel_points(left, right)[0])
+    # Without its exponent, so that no tail overflows or vanishes.
+    peak = np.abs(values).max(axis=1)
+    unit = np.where(peak > 0, peak, 1.0)
+    return legendre_tail(values / unit[:, None]) * unit, peak
+
+
+def _start(reach: float, known: np.ndarray) -> np.ndarray:
+    powers = reach * 0.5 ** np.arange(max(0, min(1100, ceil(log2(max(reach, 1.0))) + 2)))
+    return np.unique(np.concatenate([known, -powers, powers, [-reach, reach]]))
+
+
+def _bisected(
+    function: Function, reach: float, finest: float, known: np.ndarray, name: str
+) -> tuple[np.ndarray, tuple[float, float, float] | None]:
+    """Edges of resolved panels; or, at the first sign of a kink, the panel that has it and the tolerance there."""
+    edges = _start(reach, known)
+    left, right = edges[:-1], edges[1:]
+    envelope = _envelope(left, right, _measure(function, left, right)[1])
+    done = [np.array([reach])]
+    total = 0
+    for depth in range(2200):
+        tail, peak = _measure(function, left, right)
+        if not np.isfinite(peak).all():
+            raise _unresolved(name, reach)
+        limit = _ROUNDING * np.maximum(peak, envelope(left, right))
+        width = right - left
+        is_fine = (tail <= limit) | (width <= 4e-16 * np.maximum(np.abs(left), np.abs(right))) | ((width <= finest) & (depth > 0))
+        done.append(left[is_fine])
+        left, right, limit, width = (array[~is_fine] for array in (left, right, limit, width))
+        total += int(np.count_nonzero(is_fine))
+        if not left.size:
+            return np.sort(np.concatenate(done)), None
+        if depth >= _SUSPICIOUS_DEPTH:
+            near = np.searchsorted(known, left - 4 * width) < np.searchsorted(known, right + 4 * width, "right")
+            if not near.all():
+                k = int(np.argmin(near))
+                return edges, (float(left[k]), float(right[k]), float(limit[k]))
+        if total + left.size > _MAX_PANELS:
+            break
+        middle = 0.5 * (left + right)
+        left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+    raise _unresolved(name, reach)
+
+
+def _envelope(left: np.ndarray, right: np.ndarray, peak: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Largest magnitude of f on the given panels that lie wholly closer to 0 than a panel.
+
+    Errors count relative to it, because no centred Gaussian weighs smaller arguments less.
+    """
+    far = np.maximum(np.abs(left), np.abs(right))
+    order = np.argsort(far)
+    radius = np.concatenate([[0.0], far[order]])
+    largest = np.concatenate([[0.0], np.maximum.accumulate(peak[order])])
+    return lambda a, b: largest[np.searchsorted(radius, np.minimum(np.abs(a), np.abs(b)), "right") - 1]
+
+
+def _located(function: Function, left: float, right: float, limit: float) -> float:
+    """The point in a panel that no halving resolves, as the shortest decimal that does not miss it."""
+    while right - left > 4e-16 * max(abs(left), abs(right)):
+        middle = 0.5 * (left + right)
+        tail, _ = _measure(function, np.array([left, middle]), np.array([middle, right]))
+        if tail.max() <= limit:
+            break
+        left, right = (left, middle) if tail[0] >= tail[1] else (middle, right)
+    middle = 0.5 * (left + right)
+    width = right - left
+    for digits in range(1, 17):
+        candidate = float(f"{middle:.{digits}g}")
+        if left - width <= candidate <= right + width:
+            return candidate
+    return middle
+
+
+def _merged(function: Function, edges: np.ndarray, kinks: np.ndarray, reach: float) -> np.ndarray:
+    """Drop edges, every other one in turn, where the two panels together are resolved as well."""
+    idle = 0
+    while idle < 2:
+        candidates = np.arange(1 + idle, edges.size - 1, 2)
+        candidates = candidates[~np.isin(edges[candidates], kinks)]
+        tail, peak = _measure(function, edges[candidates - 1], edges[candidates + 1])
+        drop = candidates[tail <= 0.5 * _ROUNDING * peak]
+        idle = 0 if drop.size else idle + 1
+        edges = np.delete(edges, drop)
+    return edges
+
+
+def _check(function: Function, edges: np.ndarray, name: str, reach: float) -> None:
+    """Compare the integral of f**2 over each panel with that over its halves; the tiny panels at a jump do not count."""
+    left, right = edges[:-1], edges[1:]
+    middle = 0.5 * (left + right)
+    values = [function(panel_points(a, b)[0]) for a, b in ((left, right), (left, middle), (middle, right))]
+    peak = np.max([np.abs(value).max(axis=1) for value in values], axis=0)
+    unit = np.maximum(peak, _envelope(left, right, peak)(left, right))[:, None]
+    unit[unit == 0] = 1.0
+    whole, low, high = ((value / unit) ** 2 @ WEIGHTS for value in values)
+    differs = np.abs(whole - 0.5 * (low + high)) > _CHECK
+    if np.any(differs & (right - left > 1e-13 * np.maximum(np.abs(left), np.abs(right)))):
+        raise _unresolved(name, reach)
