@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from underdetermined.solution import Solution, Status
+from underdetermined.solution import Solution, Status, Trajectory
 
 
 @pytest.fixture
@@ -35,7 +35,13 @@ def test_status_values_are_names():
 
 
 def test_only_an_unfinished_iteration_is_a_failure():
-    assert [status for status in Status if not status.is_success] == [Status.MAX_ITER]
+    assert [status for status in Status if not status.is_success] == [Status.MAX_ITER, Status.DIVERGED]
+
+
+def test_trajectory_explains_itself():
+    trajectory = Trajectory(np.zeros(3), np.array([2.0, 1.0]), np.array([0.5, 0.25]), Status.MAX_ITER, 1)
+    assert repr(trajectory) == "Trajectory(status=MAX_ITER, n_iter=1, value=1, gradient_norm=0.25, theta=(3,))"
+    assert trajectory.advice == Status.MAX_ITER.advice
 
 
 def test_repr_is_short(solution):

@@ -1,4 +1,4 @@
-"""What a solve returns: the coefficients, and how they were obtained."""
+"""What a solve or a training run returns: the result, and how it was obtained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Status(Enum):
-    """How a solve ended; each member carries one sentence of advice.
+    """How a solve or a training run ended; each member carries one sentence of advice.
 
     Attributes
     ----------
@@ -51,6 +51,11 @@ class Status(Enum):
         "The iteration stopped before the tolerance was reached; raise max_iter or tol, use alpha > 0, "
         "or use method='auto'.",
     )
+    DIVERGED = (
+        "diverged",
+        "The loss overflowed, so training stopped at the last finite parameters; lower learning_rate, "
+        "for a linear model below max_learning_rate.",
+    )
 
     advice: str
 
@@ -64,7 +69,7 @@ class Status(Enum):
     @property
     def is_success(self) -> bool:
         """Whether the promised accuracy was reached."""
-        return self is not Status.MAX_ITER
+        return self not in (Status.MAX_ITER, Status.DIVERGED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,43 @@ class Solution:
             f"Solution(method={self.method!r}, status={self.status.name}, coef={self.coef.shape}, rank={self.rank}, "
             f"condition={self.condition:.2g}, residual_norm={_largest(self.residual_norm)}, "
             f"coef_norm={_largest(self.coef_norm)}, n_iter={self.n_iter})"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Result of `gradient_descent`.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (p,)
+        Last parameters at which the loss is finite.
+    value : ndarray of shape (n_iter + 1,)
+        Loss at every step, the start included.
+    gradient_norm : ndarray of shape (n_iter + 1,)
+        Euclidean norm of its gradient.
+    status : Status
+        CONVERGED, MAX_ITER or DIVERGED.
+    n_iter : int
+        Steps taken.
+    """
+
+    theta: NDArray[np.float64]
+    value: NDArray[np.float64]
+    gradient_norm: NDArray[np.float64]
+    status: Status
+    n_iter: int
+
+    @property
+    def advice(self) -> str:
+        """One sentence on what the status means and what to do about it."""
+        return self.status.advice
+
+    def __repr__(self) -> str:
+        """Summarise in one line; parameters and losses are not printed."""
+        return (
+            f"Trajectory(status={self.status.name}, n_iter={self.n_iter}, value={self.value[-1]:.3g}, "
+            f"gradient_norm={self.gradient_norm[-1]:.3g}, theta={self.theta.shape})"
         )
 
 

@@ -1,0 +1,53 @@
+"""Losses that can be trained: what an optimiser needs to know of them."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underdetermined.objectives.least_squares import LeastSquares
+from underdetermined.objectives.two_layer import TwoLayer
+
+__all__ = ["LeastSquares", "Objective", "TwoLayer"]
+
+
+class Objective(Protocol):
+    """A differentiable loss L of one vector of parameters.
+
+    For finite parameters a method neither raises nor warns: a loss that overflows is inf or nan, and the optimiser stops
+    there. An objective may also have a method ``value_and_gradient(theta)``: an optimiser then calls it where it needs both.
+    """
+
+    @property
+    def n_parameters(self) -> int:
+        """Length p of the vector of parameters."""
+        raise NotImplementedError
+
+    def value(self, theta: NDArray[Any]) -> float:
+        """Loss L(theta).
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            Parameters; never written to.
+
+        Returns
+        -------
+        float
+        """
+        raise NotImplementedError
+
+    def gradient(self, theta: NDArray[Any]) -> NDArray[np.float64]:
+        """Gradient of the loss.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            Parameters; never written to.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            A new array.
+        """
+        raise NotImplementedError

@@ -1,0 +1,244 @@
+"""Both layers of a two-layer network, trained together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from underdetermined._validation import check_matrix, check_targets
+from underdetermined.blocks import run_tiles, scratch, slices
+from underdetermined.features import FeatureMap
+from underdetermined.objectives._loss import half_square
+
+FloatArray = NDArray[np.float64]
+Layers = tuple[FloatArray, FloatArray | None, FloatArray]
+
+# Rows and neurons of a tile: two of them, activations and derivatives, stay in the cache of a core.
+TILE = (128, 512)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLayer:
+    """The loss of a two-layer network, L = |f(X) - Y|^2 / 2 with f(x) = scale sum_j a_j sigma(<w_j, x> + b_j).
+
+    The parameters are all of W, b and a, in this order, flattened. Biases are trained if the feature map has them.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Inputs.
+    targets : array_like of shape (n,) or (n, k)
+        Y, stored as (n, k).
+    feature_map : FeatureMap
+        The hidden layer at the start: its activation and scale stay, its weights and biases are where `initial` begins.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not finite or the shapes do not fit.
+
+    Notes
+    -----
+    The parameters are those of the formula, with nothing but `FeatureMap.scale` in front, so that the tangent kernel at
+    the start is `ntk_matrix` of the feature map: hidden weights of a larger ``weight_scale`` are not trained any faster.
+
+    A loss costs 2 n m (d + k) flops and n m activations; its gradient 4 n m (d + k) and two activations more, as
+    pre-activations are computed again rather than kept: memory O(p + n k), whatever n m is. Everything is float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined import FeatureMap
+    >>> from underdetermined.objectives import TwoLayer
+    >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], scale=1.0))
+    >>> theta = objective.initial([3.0, 0.0])
+    >>> objective.value(theta), objective.gradient(theta)
+    (12.5, array([30.,  0., 10.,  0.]))
+    """
+
+    X: Any
+    targets: Any
+    feature_map: FeatureMap
+
+    def __post_init__(self) -> None:
+        """Validate and convert the arguments."""
+        inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
+        if inputs.shape[1] != self.feature_map.n_inputs:
+            raise ValueError(
+                f"X has {inputs.shape[1]} columns and the feature map {self.feature_map.n_inputs} inputs: pass matching ones"
+            )
+        # A user's activation may lack a derivative: better to learn that before training.
+        self.feature_map.activation.derivative(np.zeros(1))
+        object.__setattr__(self, "X", inputs)
+        object.__setattr__(self, "targets", check_targets(self.targets, len(inputs)))
+        object.__setattr__(self, "feature_map", self.feature_map.astype(np.float64))
+
+    @property
+    def n_parameters(self) -> int:
+        """Number d m of hidden weights, m of biases if there are any, and m k of coefficients."""
+        layer = self.feature_map
+        return layer.width * (layer.n_inputs + (layer.biases is not None) + self.targets.shape[1])
+
+    def initial(self, coef: ArrayLike) -> FloatArray:
+        """Parameters at the start: weights and biases of the feature map, and the given last layer.
+
+        Parameters
+        ----------
+        coef : array_like of shape (m,) or (m, k)
+            Coefficients a, such as random signs or standard Gaussian numbers.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            A new array.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the coefficients are not finite or their shape does not fit.
+        """
+        layer, k = self.feature_map, self.targets.shape[1]
+        last = check_targets(coef, layer.width, "coef")
+        if last.shape[1] != k:
+            raise ValueError(f"coef has {last.shape[1]} columns and the targets {k}: pass one for each output")
+        biases = () if layer.biases is None else (layer.biases,)
+        return np.concatenate([layer.weights.ravel(), *biases, last.ravel()])
+
+    def network(self, theta: ArrayLike) -> tuple[FeatureMap, FloatArray]:
+        """Network of these parameters.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        feature_map : FeatureMap
+            Its hidden layer, whose features times the coefficients are the outputs.
+        coef : ndarray of shape (m, k)
+            Its last layer.
+        """
+        weights, biases, coef = self._layers(np.array(theta, dtype=np.float64))
+        return replace(self.feature_map, weights=weights, biases=biases), coef
+
+    def _layers(self, theta: ArrayLike) -> Layers:
+        """Views of weights (d, m), biases (m,) or None, coefficients (m, k)."""
+        parameters = np.asarray(theta, dtype=np.float64)
+        if parameters.shape != (self.n_parameters,):
+            raise ValueError(f"theta has shape {parameters.shape}: pass all parameters, shape ({self.n_parameters},)")
+        layer = self.feature_map
+        hidden, last = layer.n_inputs * layer.width, parameters.size - layer.width * self.targets.shape[1]
+        biases = parameters[hidden:last] if layer.biases is not None else None
+        return (
+            parameters[:hidden].reshape(layer.n_inputs, layer.width),
+            biases,
+            parameters[last:].reshape(layer.width, -1),
+        )
+
+    def residual(self, theta: ArrayLike) -> FloatArray:
+        """Residual Y - f(X).
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        ndarray of shape (n, k)
+        """
+        layers = self._layers(theta)
+        layer, coef = self.feature_map, layers[2]
+        result = self.targets.copy()
+
+        def task(rows: slice) -> None:
+            # Each thread has a floating-point state of its own.
+            with np.errstate(over="ignore", invalid="ignore"):
+                for neurons in slices(layer.width, TILE[1]):
+                    tile = self._pre_activations(layers, rows, neurons)
+                    layer.activation.apply(tile, layer.scale)
+                    result[rows] -= tile @ coef[neurons]
+
+        run_tiles(task, slices(len(self.X), TILE[0]), n_jobs=layer.n_jobs)
+        return result
+
+    def _pre_activations(self, layers: Layers, rows: slice, neurons: slice) -> FloatArray:
+        """X W + b of a tile, in scratch memory of this thread."""
+        weights, biases, _ = layers
+        tile = scratch((rows.stop - rows.start, neurons.stop - neurons.start), np.dtype(np.float64))
+        np.matmul(self.X[rows], weights[:, neurons], out=tile)
+        if biases is not None:
+            tile += biases[neurons]
+        return tile
+
+    def value(self, theta: ArrayLike) -> float:
+        """Loss.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        float
+        """
+        return half_square(self.residual(theta))
+
+    def gradient(self, theta: ArrayLike) -> FloatArray:
+        """Gradient with respect to W, b and a.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+        """
+        return self.value_and_gradient(theta)[1]
+
+    def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
+        """Loss and gradient from one residual.
+
+        With R the residual, A the features and S the derivatives: -A.T R for a, -X.T ((R a.T) o S) scale for W, and the sum
+        over rows of the latter bracket for b.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        value : float
+            L(theta).
+        gradient : ndarray of shape (p,)
+            Its gradient.
+        """
+        layers = self._layers(theta)
+        residual = self.residual(theta)
+        gradient = np.zeros(self.n_parameters)
+        slopes, bias_slopes, last_slopes = self._layers(gradient)
+        layer, coef = self.feature_map, layers[2]
+
+        def task(neurons: slice) -> None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                for rows in slices(len(self.X), TILE[0]):
+                    tile = self._pre_activations(layers, rows, neurons)
+                    back = layer.activation.derivative(tile)
+                    back *= residual[rows] @ coef[neurons].T
+                    back *= layer.scale
+                    layer.activation.apply(tile, layer.scale)
+                    last_slopes[neurons] -= tile.T @ residual[rows]
+                    slopes[:, neurons] -= self.X[rows].T @ back
+                    if bias_slopes is not None:
+                        bias_slopes[neurons] -= back.sum(axis=0)
+
+        run_tiles(task, slices(layer.width, TILE[1]), n_jobs=layer.n_jobs)
+        return half_square(residual), gradient
