@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import underdetermined
 from underdetermined._compat import Interval, StrOptions
+from underdetermined.estimators._attainability import explain_rows, unattainable_norms
 from underdetermined.estimators._layer import (
     LAYER_CONSTRAINTS,
     automatic_width,
@@ -27,7 +28,7 @@ from underdetermined.estimators._layer import (
 from underdetermined.estimators._rows import Rows
 from underdetermined.features import FeatureMap
 from underdetermined.gram import extend_gram, gram_matrix, widen_gram
-from underdetermined.leave_one_out import LeaveOneOutPath, leave_one_out_path, subsample_rows
+from underdetermined.leave_one_out import LeaveOneOutPath, leave_one_out_path, leave_one_out_search, subsample_rows
 from underdetermined.solution import Solution, Status
 from underdetermined.solvers import SOLVERS, solve
 from underdetermined.system import LinearSystem
@@ -38,6 +39,7 @@ FLOATS = [np.float64, np.float32]
 
 DENSE_BYTES = 2**31  # features up to this size are held while solving, larger ones are streamed
 EXACT_LOO_ORDER = 4000  # largest eigendecomposition that alpha="loo" asks for
+SEARCH_LOO_ORDER = 16384  # largest Cholesky factor that its search asks for, 2 GiB
 _MATRIX_FREE = ("cg", "lsmr")
 
 
@@ -194,7 +196,9 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
                 tol=self.tol,
                 max_iter=self.max_iter,
             )
+            self.attainability_ = explain_rows(rows.inputs, layer) if _is_deficient(system, solution) else None
             self._keep(_with_scatter(solution, rows), layer)
+            self._warn_unattainable(rows.targets)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=self._learned)
 
     def _keep(self, solution: Solution, layer: FeatureMap) -> None:
@@ -215,6 +219,21 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
                 f"{solution.condition:.2g}). {solution.status.advice}",
                 ConvergenceWarning,
                 stacklevel=4,
+            )
+
+    def _warn_unattainable(self, targets: np.ndarray) -> None:
+        """Warn if interpolation was asked for and no width can interpolate."""
+        found = self.attainability_
+        if found is None or self.alpha_ > 0 or not found.deficiency:
+            return
+        norms = unattainable_norms(found, targets, fit_intercept=self.fit_intercept)
+        if norms.any():
+            warnings.warn(
+                f"alpha=0 asks for an interpolating network, but {norms.max():.2g} of the norm of the targets stays as "
+                f"residual at every width. {found.explanation} (Rows are counted as in attainability_: distinct ones of positive "
+                "weight, in the order in which they were first seen.)",
+                UserWarning,
+                stacklevel=7,
             )
 
     @contextmanager
@@ -253,7 +272,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         return join(known, extra)
 
     def _leave_one_out(self, system: LinearSystem, rows: Rows, layer: FeatureMap) -> LeaveOneOutPath:
-        """Exact where the smaller side can be decomposed, of a fixed random subset of the rows otherwise."""
+        """Every penalty where the smaller side can be decomposed; beyond, a search that starts from a subset of the rows."""
         if min(system.shape) <= EXACT_LOO_ORDER:
             return leave_one_out_path(system, within_squares=rows.scatter)
         kept = subsample_rows(rows.n_rows)
@@ -264,14 +283,17 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             fit_intercept=self.fit_intercept,
             gram=None if system.gram is None else system.gram[np.ix_(kept, kept)],
         )
-        return leave_one_out_path(subset, within_squares=rows.scatter[kept])
+        path = leave_one_out_path(subset, within_squares=rows.scatter[kept])
+        if min(system.shape) <= SEARCH_LOO_ORDER:
+            return leave_one_out_search(system, path.alpha, within_squares=rows.scatter)
+        return replace(path, method="subset")
 
     def _updated_gram(self, features: Any, rows: Rows, layer: FeatureMap) -> np.ndarray | None:
         """Return the sum over neurons of products of features, from the known one where there is one."""
         n = rows.n_rows
         if n - int(self.fit_intercept) > layer.width:
             return None  # a tall system works with the Gram matrix of its columns
-        if self.solver in _MATRIX_FREE and self.alpha != "loo" and 8 * n * n > DENSE_BYTES:
+        if self.solver in _MATRIX_FREE and 8 * n * n > DENSE_BYTES:
             return None
         known = self._gram
         if known is None:
@@ -289,6 +311,11 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         values = self.feature_map_.operator(X).matmat(np.atleast_2d(self.coef_).T) + self.intercept_
         return values.astype(X.dtype, copy=False)
+
+
+def _is_deficient(system: LinearSystem, solution: Solution) -> bool:
+    """Whether a wide system lacks rank, so that some targets are out of reach."""
+    return system.is_underdetermined and solution.status in (Status.RANK_DEFICIENT, Status.INCONSISTENT)
 
 
 def _with_scatter(solution: Solution, rows: Rows) -> Solution:

@@ -36,8 +36,8 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
         Standard deviation of a hidden bias; 0 leaves the biases out.
     alpha : float or "loo", default="loo"
         Ridge penalty on ``sum_i w_i |y_i - f(x_i)|^2 + alpha |coef|^2``, with features that carry the factor
-        ``1 / sqrt(width)``. "loo" minimises the exact leave-one-out error over a grid (of a subset of the rows
-        when there are too many for an eigendecomposition). 0 interpolates with the smallest norm.
+        ``1 / sqrt(width)``. "loo" minimises the leave-one-out error over a grid, see Notes. 0 interpolates with the
+        smallest norm.
     solver : {"auto", "cholesky", "cholesky_qr", "qr", "svd", "mixed", "cg", "lsmr"}, default="auto"
         See `underdetermined.solve`.
     rcond : float or None, default=None
@@ -66,7 +66,11 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     alpha_ : float
         Penalty used.
     loo_path_ : LeaveOneOutPath or None
-        Penalties tried and their leave-one-out errors; None unless ``alpha="loo"``.
+        Penalties tried, their leave-one-out errors with standard errors, and the method; None unless ``alpha="loo"``.
+    attainability_ : Attainability or None
+        Where a fit with at least as many neurons as distinct rows lacks rank: which rows are responsible and which
+        targets no width can fit, for the distinct rows of positive weight in the order in which they were first
+        seen. None otherwise, and for sparse rows that are too large to be made dense.
     rank_ : int
         Numerical rank of the system solved.
     condition_ : float

@@ -14,16 +14,19 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh
 
 from underdetermined._linalg import EPS
 from underdetermined._validation import check_memory
 from underdetermined.leave_one_out._errors import LeftOut
 from underdetermined.leave_one_out._grid import check_alphas, default_alphas
 from underdetermined.leave_one_out._path import LeaveOneOutPath
+from underdetermined.spectrum import _decompose
 from underdetermined.system import LinearSystem, ReducedSystem
 
 FloatArray = NDArray[np.float64]
+
+# A Gram matrix that several fits extended is indefinite by as much as its float32 features were rounded differently.
+_PRECISION = float(np.finfo(np.float32).eps)
 
 # Columns of one product with the eigenvectors.
 _COLUMNS = 256
@@ -93,9 +96,11 @@ def leave_one_out_path(
     check_memory(32 * order**2, f"the eigenvectors of a {order} x {order} Gram matrix")
     gram, _ = reduced.gram()
     scale = float(np.einsum("ii->", gram)) / reduced.n_rows
-    values, vectors = eigh(gram, lower=True, overwrite_a=True, check_finite=False, driver="evd")
-    values = np.maximum(values, 0.0)
-    grid = default_alphas(scale, float(values.max()), order) if alphas is None else check_alphas(alphas)
+    spectrum = _decompose(gram, True, _PRECISION)
+    values, vectors = np.maximum(spectrum.eigenvalues, 0.0), spectrum.eigenvectors
+    del gram, spectrum  # the memory of the matrices is needed again
+    assert vectors is not None
+    grid = default_alphas(scale, float(values[0]), order) if alphas is None else check_alphas(alphas)
     errors, standard_errors = np.empty((2, len(grid)))
     if reduced.is_wide:
         vectors = reduced.unreflect(vectors)
@@ -105,7 +110,7 @@ def leave_one_out_path(
             errors[part], standard_errors[part] = rows.from_inverse(dual, diagonal[:, part], grid[part])
     else:
         # Directions that the features do not resolve carry rounding errors only.
-        resolved = values > order * EPS * values.max()
+        resolved = values > order * EPS * values[0]
         image = system.matrix.matmat(vectors[:, resolved]) * rows.root[:, np.newaxis]
         image -= np.outer(rows.unit, rows.unit @ image)
         scaled = rows.scaled - np.outer(rows.unit, rows.unit @ rows.scaled)
