@@ -154,6 +154,17 @@ def test_apply_overwrites(form, dtype):
     np.testing.assert_array_equal(scaled, dtype(0.3) * expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", EVERY)
+def test_apply_derivative_overwrites(form, dtype):
+    points = np.linspace(-3, 3, 12, dtype=dtype).reshape(3, 4)
+    z, scaled = points.copy(), points.copy()
+    EVERY[form].apply_derivative(z)
+    EVERY[form].apply_derivative(scaled, 0.3)
+    np.testing.assert_array_equal(z, EVERY[form].derivative(points))
+    np.testing.assert_allclose(scaled, z * dtype(0.3), rtol=4 * np.finfo(dtype).eps)
+
+
 def test_apply_rejects():
     relu = CATALOGUE["relu"]
     frozen = np.ones(3)

@@ -64,7 +64,7 @@ def check_tangent(feature_map: Any, X: Any, coef: ArrayLike | None) -> tuple[Any
     """
     inputs = feature_map.operator(X).inputs
     check_shape(inputs.shape, "X")
-    feature_map.activation.derivative(np.empty(0))
+    feature_map.activation.derivative(np.zeros(1))
     ones = np.ones((inputs.shape[0], int(feature_map.biases is not None)))
     if sparse.issparse(inputs):
         inputs = sparse.hstack([sparse.csr_array(inputs, dtype=np.float64), sparse.csr_array(ones)], format="csr")
@@ -122,7 +122,7 @@ def tangent_tiles(feature_map: Any, X: Any, coef: NDArray[np.float64]) -> Iterat
         yield features.astype(np.float64, copy=False), arguments.astype(np.float64, copy=False)
 
 
-def refuse_overflow(values: NDArray[np.float64], feature_map: Any) -> None:
+def refuse_overflow(values: NDArray[np.float64], feature_map: Any, inputs: Any) -> None:
     """Raise if a tangent kernel, or its product with vectors, is not finite.
 
     Parameters
@@ -131,17 +131,18 @@ def refuse_overflow(values: NDArray[np.float64], feature_map: Any) -> None:
         Rows of the kernel or of the product.
     feature_map : FeatureMap
         The hidden layer, to be named.
+    inputs : ndarray or csr_array of shape (n, d)
+        Rows, whose size is to be named.
 
     Raises
     ------
     OverflowError
-        Naming the activation and a row of the inputs.
+        If an entry is not finite.
     """
     with np.errstate(all="ignore"):
         total = values.sum()
-    finite = np.isfinite(total) or np.isfinite(values).all(axis=1)
-    if not np.all(finite):
+    if not np.isfinite(total) and not np.isfinite(values).all():
         raise OverflowError(
-            f"the neural tangent kernel of activation={feature_map.activation.name!r} overflows float64 on row "
-            f"{int(np.argmin(finite))} of X; scale the inputs down (for example with StandardScaler) or lower weight_scale."
+            f"the neural tangent kernel of activation={feature_map.activation.name!r} overflows float64 for inputs as large "
+            f"as {abs(inputs).max():.3g}; scale them down (for example with StandardScaler) or lower weight_scale."
         )

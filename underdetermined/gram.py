@@ -241,7 +241,7 @@ def ntk_matrix(feature_map: FeatureMap, X: Any, coef: ArrayLike | None = None) -
 
     run_tiles(combine, slices(n, ROWS), n_jobs=feature_map.n_jobs)
     mirror_lower(kernel)
-    refuse_overflow(kernel, feature_map)
+    refuse_overflow(kernel, feature_map, inputs)
     return kernel
 
 
@@ -336,7 +336,7 @@ def ntk_operator(feature_map: FeatureMap, X: Any, coef: ArrayLike | None = None)
                 for image, middle in zip(result.T, middles, strict=True):
                     _add_hadamard(image, inputs, middle, derivatives, feature_map.n_jobs)
         if np.isfinite(vectors).all():
-            refuse_overflow(result, feature_map)
+            refuse_overflow(result, feature_map, inputs)
         return result
 
     return SymmetricOperator(n, multiply)

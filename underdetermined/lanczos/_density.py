@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 class SpectralDensity:
     """How the eigenvalues of a Gram matrix are distributed, as random probes see it.
 
-    A probe v, a random direction, sees each eigenvalue with the weight (u_i.T v)^2, 1 / n on average. Kept here are the nodes
+    A probe v, a random direction, sees eigenvalue i with the weight (u_i.T v)^2, 1 / n on average. Kept here are the nodes
     and weights of its Gauss quadrature, which is exact for polynomials of degree below 2 n_steps.
 
     Parameters
