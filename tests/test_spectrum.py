@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tolerances import EPS
 
 from underdetermined import FeatureMap, _validation, gram_matrix
+from underdetermined.kernels import nngp_kernel, ntk_kernel
 from underdetermined.spectrum import Spectrum
 
 
@@ -131,6 +132,32 @@ def test_duplicated_rows_and_zero_rows(rng):
     unattainable[[0, 6], 0] = 1.0, -1.0
     unattainable[8, 1] = 1.0
     assert spectrum.energy(unattainable)[:6].sum() < 1e-20
+
+
+@pytest.mark.parametrize(("kind", "kernel"), [("nngp", nngp_kernel), ("ntk", ntk_kernel)])
+def test_from_kernel(kind, kernel, rng):
+    options = {"activation": "gelu", "weight_scale": 0.7, "bias_scale": 0.3}
+    X = rng.standard_normal((15, 3))
+    spectrum = Spectrum.from_kernel(X, kind=kind, **options)
+    expected = Spectrum.from_gram(kernel(X, **options))
+    np.testing.assert_allclose(spectrum.eigenvalues, expected.eigenvalues, rtol=0, atol=1e-14 * expected.largest)
+    assert Spectrum.from_kernel(X, kind=kind, **options, eigenvectors=False).eigenvectors is None
+    assert spectrum.is_resolved
+
+
+def test_three_antipodal_pairs_in_the_plane():
+    """The flaw of relu without biases: six rows, rank 3 + 2; a bias mends it."""
+    angles = np.array([0.0, 0.5, 1.3])
+    half = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    X = np.vstack([half, -half])
+    assert Spectrum.from_kernel(X, activation="relu").rank == 5
+    assert Spectrum.from_kernel(X, activation="sin_cos").rank == 6
+    assert Spectrum.from_kernel(X, activation="relu", bias_scale=1.0).rank == 6
+
+
+def test_unknown_kernel():
+    with pytest.raises(ValueError, match="kind='rbf' is not a kernel: pass one of 'nngp', 'ntk'"):
+        Spectrum.from_kernel(np.eye(2), kind="rbf")
 
 
 def test_project_and_energy(gram_with, rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,14 @@ from scipy.linalg import LinAlgError, eigh
 
 from underdetermined._linalg import EPS, rank_cutoff
 from underdetermined._validation import check_finite, check_memory, check_symmetric, check_targets
+from underdetermined.activations import Activation
 from underdetermined.features import FeatureMap
 from underdetermined.gram import gram_matrix
+from underdetermined.kernels import nngp_kernel, ntk_kernel
 
 FloatArray = NDArray[np.float64]
 
+_KERNELS = {"nngp": nngp_kernel, "ntk": ntk_kernel}
 # Sums over neurons carry rounding errors of their own into a Gram matrix, for few rows more than n eps: a negative
 # eigenvalue up to this many cut-offs is put down to them and left unresolved, a larger one is not that of a Gram matrix.
 _ROUNDING_CUTOFFS = 1000.0
@@ -235,6 +239,55 @@ class Spectrum:
         checked = check_symmetric(gram, "gram")
         precision = float(np.finfo(checked.dtype).eps)
         return _decompose(np.array(checked, dtype=np.float64, order="F"), eigenvectors, precision)
+
+    @classmethod
+    def from_kernel(
+        cls,
+        X: ArrayLike,
+        *,
+        activation: str | Activation | Callable[[np.ndarray], np.ndarray] = "relu",
+        kind: str = "nngp",
+        weight_scale: float = 1.0,
+        bias_scale: float = 0.0,
+        eigenvectors: bool = True,
+    ) -> Spectrum:
+        """Spectrum of the kernel of an infinitely wide network on given rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            Rows.
+        activation : str, callable or Activation, default="relu"
+            As `get_activation` takes it.
+        kind : {"nngp", "ntk"}, default="nngp"
+            Kernel of the last layer alone, or of both layers trained.
+        weight_scale : float, default=1.0
+            Standard deviation of the hidden weights.
+        bias_scale : float, default=0.0
+            Standard deviation of the biases; 0 means no biases.
+        eigenvectors : bool, default=True
+            Whether to compute eigenvectors too.
+
+        Returns
+        -------
+        Spectrum
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range or an entry is not finite.
+        MemoryError
+            If the decomposition cannot fit.
+
+        Notes
+        -----
+        n^2 d flops and the closed form or series of `nngp_kernel` and `ntk_kernel` besides the cost of `from_gram`.
+        """
+        if kind not in _KERNELS:
+            raise ValueError(f"kind={kind!r} is not a kernel: pass one of {', '.join(map(repr, _KERNELS))}")
+        kernel = _KERNELS[kind](X, activation=activation, weight_scale=weight_scale, bias_scale=bias_scale)
+        # The transpose is the same matrix in the order that LAPACK overwrites.
+        return _decompose(kernel.T, eigenvectors, EPS)
 
     @classmethod
     def from_features(cls, feature_map: FeatureMap, X: Any, *, eigenvectors: bool = True) -> Spectrum:
