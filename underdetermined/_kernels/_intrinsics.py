@@ -28,6 +28,7 @@ def _compiled(function: Any) -> Any:
 
 
 inline = njit(inline="never", **_FLAGS)
+inline_sum = njit(inline="never", fastmath={"reassoc"}, **_FLAGS)  # sums in any order, so that they vectorise
 
 _INTEGER: dict[Any, Any] = {types.float64: types.int64, types.float32: types.int32}
 _FLOAT: dict[Any, Any] = {integer: floating for floating, integer in _INTEGER.items()}

@@ -34,22 +34,49 @@ All is done in units that are powers of two, near sqrt(m1) and sqrt(m2), so that
 or vanishes. A row with m = 0 gets a unit of 0 and m = 1, which makes it orthogonal to every other.
 """
 
-from math import atan2, copysign, frexp, ldexp, pi, sqrt
+from math import copysign, frexp, ldexp, pi, sqrt
 
 import numpy as np
 
-from ._intrinsics import fma, inline, kernel
+from ._intrinsics import fma, inline, inline_sum, kernel
 
 WORK_ROWS = 6
 
 # A pair is close where D is below this fraction of m1 m2: beyond, rounding in c is amplified by at most 1 / _CLOSE.
-_CLOSE = 0.03125
+_CLOSE = 0.0625
+
+
+# (atan(u) / u - 1) / u**2, even and odd part in powers of u**4, for |u| <= tan(pi/8), the limit; minimax by the Remez
+# exchange in the error relative to atan(u), bound 2**-54.7 before rounding.
+_OCTANT = 0.41421356237309503
+_ATAN = (
+    (-0.043590936050561226, -0.06641121109411073, -0.09090782412015015, -0.14285714195261104, -0.3333333333333015),
+    (0.021259821960585654, 0.05692538489535468, 0.07690068292659116, 0.11111106653572878, 0.19999999999088955),
+)
+
+
+@inline
+def _polynomial(x, coefficients):
+    p = coefficients[0]
+    for c in coefficients[1:]:
+        p = fma(p, x, c)
+    return p
 
 
 @inline
 def _angle(y, x):
-    """atan2(y, x) for x >= 0."""
-    return atan2(y, x)
+    """atan2(y, x) for x >= 0, not both 0: that of the nearest of 0, pi/4, pi/2, and the arc tangent of the rest."""
+    a = abs(y)
+    low, high = a < _OCTANT * x, x < _OCTANT * a
+    base = 0.0 if low else (pi / 2 if high else pi / 4)
+    above = a if low else (-x if high else a - x)
+    below = x if low else (a if high else a + x)
+    u = above / below
+    square = u * u
+    even, odd = _ATAN
+    fourth = square * square
+    p = fma(_polynomial(fourth, odd), square, _polynomial(fourth, even))
+    return copysign(base + fma(u * square, p, u), y)
 
 
 @inline
@@ -79,46 +106,64 @@ def _columns(right_squares, weight_variance, bias_variance, shift, factor, work)
         work[3, j] = m * inverse * inverse if m > 0.0 else 1.0
 
 
-@inline
-def _sine_squared(x, z, x_square, z_square, weight_variance, bias_variance):
-    """1 - c**2 / (s1 s2) from the inputs, with relative accuracy."""
-    s1 = fma(weight_variance, x_square, bias_variance)
-    s2 = fma(weight_variance, z_square, bias_variance)
-    along = 0.0
-    if x_square > 0.0 and z_square > 0.0:
-        k = 0
-        for i in range(1, x.size):
-            k = i if abs(x[i]) > abs(x[k]) else k
-        a, b = _inverse_unit(x_square), _inverse_unit(z_square)
-        xk, zk = a * x[k], b * z[k]
-        dot, norm = 0.0, 0.0
-        for i in range(x.size):
-            u, v = a * x[i], b * z[i]
-            w = u * zk
-            y = fma(xk, v, -w) + fma(-u, zk, w)
-            dot = fma(y, u, dot)
-            norm = fma(u, u, norm)
-        t = dot / norm
-        for i in range(x.size):
-            u, v = a * x[i], b * z[i]
-            w = u * zk
-            y = fma(-t, u, fma(xk, v, -w) + fma(-u, zk, w))
-            along = fma(y, y, along)
-        along = weight_variance * along / (xk * xk) / (s2 * b * b)
-    if bias_variance == 0.0:
-        return along
-    distance = 0.0
+@inline_sum
+def _square(x, scale):
+    total = 0.0
     for i in range(x.size):
-        y = x[i] - z[i]
-        distance = fma(y, y, distance)
-    return fma(weight_variance * distance / s1, bias_variance / s2, weight_variance * x_square / s1 * along)
+        y = scale * x[i]
+        total += y * y
+    return total
+
+
+@inline_sum
+def _square_of_difference(x, z, scale):
+    total = 0.0
+    for i in range(x.size):
+        y = scale * (x[i] - z[i])
+        total += y * y
+    return total
 
 
 @inline
-def _determinants(
-    row, x, right, x_square, right_squares, weight_variance, bias_variance, shift, factor, work
-):
-    """D in work[0], in the units of both sides, from one row of inner products; unit, inverse unit and scaled m of x."""
+def _minor(x, xk, z, zk):
+    """xk z - x zk, right to two roundings."""
+    w = x * zk
+    return fma(xk, z, -w) + fma(-x, zk, w)
+
+
+@inline_sum
+def _area(x, z, k, scale, other, norm):
+    """|u|**2 |v|**2 - <u, v>**2 for u = scale x and v = other z, with norm = |u|**2 and k the largest entry of x."""
+    xk, zk = scale * x[k], other * z[k]
+    total, dot = 0.0, 0.0
+    for i in range(x.size):
+        u = scale * x[i]
+        y = _minor(u, xk, other * z[i], zk)
+        total += y * y
+        dot += y * u
+    t = dot / norm
+    rest = total - t * dot
+    if rest < 0.25 * total:
+        rest = 0.0
+        for i in range(x.size):
+            u = scale * x[i]
+            y = fma(-t, u, _minor(u, xk, other * z[i], zk))
+            rest += y * y
+    return rest * norm / (xk * xk)
+
+
+@inline
+def _largest(x):
+    k = 0
+    for i in range(1, x.size):
+        k = i if abs(x[i]) > abs(x[k]) else k
+    return k
+
+
+@inline
+def _determinants(row, x, right, x_square, right_squares, weight_variance, bias_variance, shift, factor, work):
+    """D in work[0], in the units of both sides, from one row of inner products; unit, inverse unit and scaled m of x,
+    slope and offset of factor c as a function of the inner product."""
     m = fma(factor, fma(weight_variance, x_square, bias_variance), shift)
     inverse = _inverse_unit(m)
     scaled = m * inverse * inverse if m > 0.0 else 1.0
@@ -131,15 +176,18 @@ def _determinants(
         work[0, j] = gap
         found |= gap < _CLOSE * product
     if found:
-        first = inverse * inverse
-        s1 = fma(weight_variance, x_square, bias_variance) * first
+        weight, k = sqrt(weight_variance), _largest(x)
+        first, scale = inverse * inverse, weight * inverse
+        s1, norm = fma(weight_variance, x_square, bias_variance) * first, _square(x, scale)
         for j in range(row.size):
             if work[0, j] < _CLOSE * scaled * work[3, j]:
-                second = work[1, j] * work[1, j]
+                z, second = right[j], work[1, j] * work[1, j]
+                gap = _area(x, z, k, scale, weight * work[1, j], norm) if norm > 0.0 else 0.0
+                if bias_variance > 0.0:
+                    gap = fma(bias_variance * second, _square_of_difference(x, z, scale), gap)
                 s2 = fma(weight_variance, right_squares[j], bias_variance) * second
-                sine = _sine_squared(x, right[j], x_square, right_squares[j], weight_variance, bias_variance)
                 linear = shift * fma(shift * first, second, factor * fma(s1, second, s2 * first))
-                work[0, j] = fma(factor * factor * s1 * s2, sine, linear)
+                work[0, j] = fma(factor * factor, gap, linear)
     return 1.0 / inverse if m > 0.0 else 0.0, inverse, scaled, slope, offset
 
 
