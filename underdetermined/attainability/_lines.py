@@ -137,13 +137,17 @@ def group_rows(matrix: Array) -> Lines:
     return Lines(line, point, side, mantissa, exponent, unit)
 
 
-def near_coincidences(lines: Lines, tolerance: float, *, rays: bool, antipodal: bool) -> list[tuple[bool, Labels]]:
-    """Rows that coincide within a tolerance without coinciding to rounding.
+def near_coincidences(
+    matrix: Array, lines: Lines, tolerance: float, *, rays: bool, antipodal: bool
+) -> list[tuple[bool, Labels]]:
+    """Rows that coincide within a tolerance without coinciding to rounding, in the inputs as they are given.
 
     Parameters
     ----------
+    matrix : ndarray of shape (n, d)
+        Rows.
     lines : Lines
-        Grouped rows.
+        The rows in groups.
     tolerance : float
         Largest relative distance |x - z| / |x|, or largest angle if `rays`.
     rays : bool
@@ -161,10 +165,12 @@ def near_coincidences(lines: Lines, tolerance: float, *, rays: bool, antipodal: 
     first = present[np.unique(key[present], return_index=True)[1]]
     if first.size < 2:
         return []
-    side = lines.side[first].astype(np.float64)
-    unit = lines.direction[first] * side[:, np.newaxis]
+    exponent = np.frexp(np.abs(matrix[first]).max(axis=1))[1]
+    unit = np.ldexp(matrix[first], -exponent[:, np.newaxis])
+    norm = np.linalg.norm(unit, axis=1, keepdims=True)
+    unit /= norm
     # Within a small tolerance, |x - z| / |x| is the norm of the pair (difference of directions, of log lengths).
-    length = np.zeros((first.size, 1)) if rays else np.log(2.0) * lines.log_length()[first, np.newaxis]
+    length = np.zeros_like(norm) if rays else np.log(norm) + np.log(2.0) * exponent[:, np.newaxis]
     short, bound = unit, tolerance
     if unit.shape[1] > _TREE_INPUTS:
         sketch = np.random.default_rng(_SEED).standard_normal((unit.shape[1], _TREE_INPUTS))

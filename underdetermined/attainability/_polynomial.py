@@ -57,16 +57,20 @@ def polynomial_range(directions: Array, log_length: Array, degrees: Iterable[int
         return np.zeros((n, 0)), np.zeros(n)
     top = wanted[-1]
     every = len(wanted) == top + 1
+    if not top:
+        return np.full((n, 1), n**-0.5), np.zeros(n)
     at_origin = np.isneginf(log_length)
+    length = np.where(at_origin, 0.0, log_length)
+    reach = 0.0 if at_origin.all() else log_length.max()
     if every and n <= top + 1:
         # Any top + 1 distinct points are independent for the polynomials of degree top.
         return np.eye(n), np.zeros(n)
     if len(wanted) == 1:
-        scale = top * np.where(at_origin, 0.0, log_length)
+        scale = top * length
         points = directions.copy()
     else:
         scale = np.zeros(n)
-        points = directions * np.exp2(np.where(at_origin, 0.0, log_length) - log_length.max())[:, np.newaxis]
+        points = directions * np.exp2(length - reach)[:, np.newaxis]
     if every:
         points = points - points.mean(axis=0)
     left, singular, _ = svd(points, full_matrices=False, check_finite=False)

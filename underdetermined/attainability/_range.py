@@ -16,6 +16,8 @@ from underdetermined.attainability._polynomial import polynomial_range
 
 # A class that takes part in a relation only this little (squared) is not named as responsible.
 _INVOLVED = 1e-12
+# The two sides of a line are not allowed to differ in size by more, so that squares stay within float64.
+_SMALLEST = 2.0**-500
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Range:
         n, (classes, rank) = self.single.shape[0], self.basis.shape
         deficiency = n - self.rank
         n_bytes = 8 * (n * deficiency + 2 * classes * classes * (rank < classes))
-        check_memory(n_bytes, f"the {n} x {deficiency} matrix of null vectors")
+        check_memory(n_bytes, f"the {n} x {deficiency} matrix of null vectors (unattainable_part does without)")
         null = np.zeros((n, deficiency))
         column = 0
         for rows, weights in self._sides():
@@ -121,13 +123,17 @@ class Classes:
     label : ndarray of shape (n,)
         Number of the class, -1 for the zero rows.
     weight : ndarray of shape (n,)
-        The feature of row i is weight_i f(side_i t <w, u>), t the length of the class; 0 < weight <= 1.
+        The feature of row i is weight_i size f(side_i t <w, u>), t the length of the class; the weights of either side of a
+        class are a unit vector.
+    sizes : ndarray of shape (C, 2)
+        The `size` of the two sides, 0 for a side without rows.
     first : ndarray of shape (C,)
         A row of every class, the longest one.
     """
 
     label: Labels
     weight: Array
+    sizes: Array
     first: Labels
 
 
@@ -145,22 +151,36 @@ def classify(lines: Lines, parts: Parts) -> Classes:
     -------
     Classes
     """
-    n = lines.side.size
     by_line = parts.homogeneous is not None and not parts.is_polynomial
     label = lines.line if by_line else lines.point
     if parts.opposite is None:
         label = np.where(lines.is_zero, -1, 2 * label + (lines.side < 0))
     present = np.flatnonzero(~lines.is_zero)
     order = present[np.lexsort((-lines.mantissa[present], -lines.exponent[present], label[present]))]
-    compact = np.full(n, -1, dtype=np.intp)
-    compact[order] = renumber(label[order]) if order.size else order
+    compact = np.full(label.size, -1, dtype=np.intp)
+    compact[order] = renumber(label[order])
     first = order[np.unique(compact[order], return_index=True)[1]]
-    weight = np.ones(n)
-    if by_line:
-        longest = first[compact[order]]
-        shift = np.maximum(lines.exponent[order] - lines.exponent[longest], -2000)
-        weight[order] = np.ldexp(lines.mantissa[order] / lines.mantissa[longest], shift) ** float(parts.homogeneous or 0)
-    return Classes(compact, weight, first)
+    half = 2 * compact[order] + (lines.side[order] < 0)
+    halves, leader = np.unique(half, return_index=True)
+    leader = order[leader]
+    sizes = np.zeros(2 * first.size)
+    weight = np.zeros(label.size)
+    power = float(parts.homogeneous or 0) if by_line else 0.0
+    # Lengths are compared within a side first: the two sides of a line may be too far apart for float64.
+    within = leader[np.searchsorted(halves, half)]
+    weight[order] = _relative_length(lines, order, within) ** power
+    np.add.at(sizes, half, weight[order] ** 2)
+    sizes = np.sqrt(sizes)
+    weight[order] /= sizes[half]
+    ratio = _relative_length(lines, leader, first[compact[leader]])
+    sizes[halves] *= np.maximum(ratio**power, _SMALLEST)
+    return Classes(compact, weight, sizes.reshape(-1, 2), first)
+
+
+def _relative_length(lines: Lines, rows: Labels, references: Labels) -> Array:
+    """Lengths of rows relative to others on the same line."""
+    shift = np.maximum(lines.exponent[rows] - lines.exponent[references], -2000)
+    return np.ldexp(lines.mantissa[rows] / lines.mantissa[references], shift)
 
 
 def attainable_range(lines: Lines, parts: Parts, classes: Classes) -> Range:
@@ -182,29 +202,27 @@ def attainable_range(lines: Lines, parts: Parts, classes: Classes) -> Range:
     n, count = lines.side.size, classes.first.size
     rows = np.flatnonzero(~lines.is_zero)
     label, weight, is_minus = classes.label[rows], classes.weight[rows], lines.side[rows] < 0
-    squares = np.zeros((count, 2))
-    np.add.at(squares, (label, is_minus.astype(np.intp)), weight**2)
-    plus, minus = np.sqrt(squares).T
+    plus, minus = classes.sizes.T
     size = np.hypot(plus, minus)
     direction, length = lines.direction[classes.first], lines.log_length()[classes.first]
 
     if parts.is_polynomial:
         single = [(rows[:0], label[:0], weight[:0])]
-        mixed = [(rows, label, weight / size[label])]
+        mixed = [(rows, label, weight)]
         height = size
         direction = direction * lines.side[classes.first, np.newaxis]
     else:
         # The sum f(t) + sign f(-t) is a polynomial; the other combination of the two sides stays independent.
         sign = parts.opposite or 1
-        single = [(rows, label, np.where(is_minus, -sign, 1) * weight / size[label])]
+        cosine, sine = plus / size, minus / size
+        single = [(rows, label, weight * np.where(is_minus, -sign * sine[label], cosine[label]))]
         two = np.flatnonzero((plus > 0.0) & (minus > 0.0))
         number = np.full(count, -1, dtype=np.intp)
         number[two] = np.arange(two.size)
         member = number[label] >= 0
-        ratio = np.where(is_minus, sign * plus[label], minus[label])[member]
-        ratio /= np.where(is_minus, minus[label], plus[label])[member]
-        mixed = [(rows[member], number[label[member]], ratio * weight[member] / size[label[member]])]
-        height = 2.0 * plus[two] * minus[two] / size[two]
+        across = weight * np.where(is_minus, sign * cosine[label], sine[label])
+        mixed = [(rows[member], number[label[member]], across[member])]
+        height = 2.0 * plus[two] * sine[two]
         direction, length = direction[two], length[two]
 
     # The features of a zero row are the constant f(0): nothing, part of the polynomials, or a class of its own.

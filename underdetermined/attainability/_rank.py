@@ -101,7 +101,7 @@ def attainable_rank(
     classes = classify(lines, parts)
     space = attainable_range(lines, parts, classes)
     groups = _responsible(lines, parts, space)
-    near = _near(lines, parts, tolerance)
+    near = _near(matrix, lines, parts, tolerance)
     text = explain(chosen, parts, bool(bias), space, groups, near)
     return Attainability(str(chosen), bool(bias), matrix.shape[0], space.rank, tuple(groups), tuple(near), text, space)
 
@@ -133,10 +133,10 @@ def _responsible(lines: Lines, parts: Parts, space: Range) -> list[Group]:
     return groups
 
 
-def _near(lines: Lines, parts: Parts, tolerance: float) -> list[Group]:
+def _near(matrix: Array, lines: Lines, parts: Parts, tolerance: float) -> list[Group]:
     """Rows that nearly coincide in a way that matters to the activation."""
     rays = parts.homogeneous is not None and not parts.is_polynomial
-    found = near_coincidences(lines, tolerance, rays=rays, antipodal=parts.opposite is not None)
+    found = near_coincidences(matrix, lines, tolerance, rays=rays, antipodal=parts.opposite is not None)
     same = "ray" if rays else "duplicate"
     return [Group("antipodal" if opposite else same, tuple(rows.tolist())) for opposite, rows in found]
 
