@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 Layers = tuple[FloatArray, FloatArray | None, FloatArray]
 
 # Rows and neurons of a tile: two of them, activations and derivatives, stay in the cache of a core.
-TILE = (128, 512)
+TILE = (256, 512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,19 +226,25 @@ class TwoLayer:
         gradient = np.zeros(self.n_parameters)
         slopes, bias_slopes, last_slopes = self._layers(gradient)
         layer, coef = self.feature_map, layers[2]
+        with np.errstate(over="ignore"):
+            scaled, ones = layer.scale * residual, np.ones(len(residual))
 
         def task(neurons: slice) -> None:
             with np.errstate(over="ignore", invalid="ignore"):
                 for rows in slices(len(self.X), TILE[0]):
                     tile = self._pre_activations(layers, rows, neurons)
                     back = layer.activation.derivative(tile)
-                    back *= residual[rows] @ coef[neurons].T
-                    back *= layer.scale
+                    back *= _outer(scaled[rows], coef[neurons])
                     layer.activation.apply(tile, layer.scale)
                     last_slopes[neurons] -= tile.T @ residual[rows]
                     slopes[:, neurons] -= self.X[rows].T @ back
                     if bias_slopes is not None:
-                        bias_slopes[neurons] -= back.sum(axis=0)
+                        bias_slopes[neurons] -= ones[rows] @ back
 
         run_tiles(task, slices(layer.width, TILE[1]), n_jobs=layer.n_jobs)
         return half_square(residual), gradient
+
+
+def _outer(left: FloatArray, right: FloatArray) -> FloatArray:
+    """left @ right.T; NumPy's product is slow where the inner dimension is one."""
+    return left * right.T if left.shape[1] == 1 else left @ right.T
