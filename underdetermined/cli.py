@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,16 +12,17 @@ import joblib
 
 import underdetermined
 from underdetermined._compat import check_matplotlib_support
+from underdetermined.activation_comparison import compare_on_table
 from underdetermined.activations import get_activation, names
 from underdetermined.comparison import compare
-from underdetermined.displays import draw_comparison
+from underdetermined.displays import draw_comparison, draw_spectra
 from underdetermined.doctor import examine
 from underdetermined.solvers import SOLVERS
-from underdetermined.tables import DATASETS, load_dataset, read_table
+from underdetermined.tables import DATASETS, Table, load_dataset, read_table
 from underdetermined.text import format_comparison, format_diagnosis
 
 SUCCESS, NOT_CONVERGED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-DEFAULT_MAX_ROWS = 3000
+FIT_MAX_ROWS, SPECTRUM_MAX_ROWS = 3000, 2000
 
 _EXIT_CODES = """\
 exit codes:
@@ -34,6 +36,12 @@ _FIT_DESCRIPTION = """\
 Fit a wide network with a random hidden layer to a table: once exactly (alpha 0, the coefficients of
 smallest norm) and once with the penalty that leave-one-out chooses. Cross-validate both beside
 scikit-learn's Ridge and a multilayer perceptron, on the same folds. Inputs are standardised in each fold.
+"""
+
+_SPECTRUM_DESCRIPTION = """\
+Compare activations on a table before anything is trained: the eigenvalues of the kernel matrix of each say how
+fast gradient descent learns which part of the target, and which targets no network can fit on these rows. Inputs
+are standardised, a numeric target is centred and scaled; of classes the centred indicators are taken.
 """
 
 
@@ -76,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {underdetermined.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_fit(commands)
+    _add_spectrum(commands)
     doctor = commands.add_parser(
         "doctor",
         help="print versions, BLAS, kernel cache and memory, with advice",
@@ -95,7 +104,71 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     fit.set_defaults(run=_fit)
-    source = fit.add_argument_group("data")
+    _add_data(fit, FIT_MAX_ROWS)
+    model = fit.add_argument_group("network")
+    model.add_argument(
+        "--activation",
+        type=_activation,
+        default="relu",
+        metavar="A",
+        help=f"one of {', '.join(names())} [relu]",
+    )
+    model.add_argument(
+        "--width", type=_width, default="auto", metavar="W", help="hidden neurons, or auto [auto]"
+    )
+    model.add_argument(
+        "--alpha", type=_alpha, default="loo", metavar="F", help="penalty of the second fit, or loo [loo]"
+    )
+    model.add_argument("--solver", choices=("auto", *SOLVERS), default="auto", help="[auto]")
+    model.add_argument(
+        "--cv", type=_integer(2), default=5, metavar="K", help="folds of the cross-validation [5]"
+    )
+    model.add_argument(
+        "--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]"
+    )
+    output = _add_output(fit)
+    output.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the fitted pipeline, for joblib.load"
+    )
+
+
+def _add_spectrum(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    spectrum = commands.add_parser(
+        "spectrum",
+        help="compare activations by their spectra on a table",
+        description=_SPECTRUM_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    spectrum.set_defaults(run=_spectrum)
+    _add_data(spectrum, SPECTRUM_MAX_ROWS)
+    model = spectrum.add_argument_group("network")
+    model.add_argument(
+        "--activations",
+        type=_activations,
+        nargs="+",
+        metavar="A",
+        help="names, separated by commas or spaces, with parameters in quotes: relu,'leaky_relu(0.1)'; DATA comes "
+        f"before them; of {', '.join(names())} [all]",
+    )
+    model.add_argument(
+        "--kind",
+        choices=("nngp", "ntk", "features"),
+        default="nngp",
+        help="infinite width, last layer trained; infinite width, both layers trained; a finite random layer [nngp]",
+    )
+    model.add_argument(
+        "--width", type=_integer(1), metavar="W", help="hidden neurons of --kind features [max(2 rows, 512)]"
+    )
+    model.add_argument("--no-bias", action="store_true", help="a hidden layer without biases")
+    model.add_argument(
+        "--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]"
+    )
+    _add_output(spectrum)
+
+
+def _add_data(command: argparse.ArgumentParser, max_rows: int) -> None:
+    source = command.add_argument_group("data")
     source.add_argument(
         "data",
         nargs="?",
@@ -120,38 +193,18 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     source.add_argument(
         "--max-rows",
         type=_integer(0),
-        default=DEFAULT_MAX_ROWS,
+        default=max_rows,
         metavar="N",
         help="use at most N rows, drawn at random; 0 uses all [%(default)s]",
     )
-    model = fit.add_argument_group("network")
-    model.add_argument(
-        "--activation",
-        type=_activation,
-        default="relu",
-        metavar="A",
-        help=f"one of {', '.join(names())} [relu]",
-    )
-    model.add_argument(
-        "--width", type=_width, default="auto", metavar="W", help="hidden neurons, or auto [auto]"
-    )
-    model.add_argument(
-        "--alpha", type=_alpha, default="loo", metavar="F", help="penalty of the second fit, or loo [loo]"
-    )
-    model.add_argument("--solver", choices=("auto", *SOLVERS), default="auto", help="[auto]")
-    model.add_argument(
-        "--cv", type=_integer(2), default=5, metavar="K", help="folds of the cross-validation [5]"
-    )
-    model.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]"
-    )
-    output = fit.add_argument_group("output")
+
+
+def _add_output(command: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    output = command.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    output.add_argument(
-        "--save", type=Path, metavar="FILE", help="write the fitted pipeline, for joblib.load"
-    )
     output.add_argument("--plot", type=Path, metavar="FILE", help="draw the result as PNG, PDF or SVG")
     output.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return output
 
 
 def _integer(least: int) -> Callable[[str], int]:
@@ -191,12 +244,17 @@ def _activation(text: str) -> str:
     return text
 
 
+def _activations(text: str) -> list[str]:
+    """Names between commas, of which those inside parentheses separate parameters."""
+    chosen = [_activation(name.strip()) for name in re.split(r",(?![^(]*\))", text) if name.strip()]
+    if not chosen:
+        raise argparse.ArgumentTypeError(f"{text!r} names no activation")
+    return chosen
+
+
 def _fit(options: argparse.Namespace) -> int:
     _check_outputs(options)
-    if options.data is not None:
-        table = read_table(options.data, target=options.target, header=options.header)
-    else:
-        table = load_dataset(options.dataset or "diabetes")
+    table = _read(options)
     comparison = compare(
         table,
         task=None if options.task == "auto" else options.task,
@@ -207,10 +265,9 @@ def _fit(options: argparse.Namespace) -> int:
         folds=options.cv,
         random_state=options.seed,
         max_rows=options.max_rows or None,
-        progress=_silent if options.quiet else _progress,
+        progress=_reporter(options),
     )
-    if not options.quiet:
-        _progress("")
+    _end_progress(options)
     if options.save is not None:
         joblib.dump(comparison.pipeline, options.save)
     if options.plot is not None:
@@ -226,13 +283,47 @@ def _fit(options: argparse.Namespace) -> int:
     return SUCCESS if comparison.is_success else NOT_CONVERGED
 
 
+def _spectrum(options: argparse.Namespace) -> int:
+    _check_outputs(options)
+    if options.width is not None and options.kind != "features":
+        raise ValueError(f"--width {options.width} has no effect on --kind {options.kind}; add --kind features")
+    table = _read(options)
+    comparison = compare_on_table(
+        table,
+        task=None if options.task == "auto" else options.task,
+        activations=[name for names in options.activations for name in names] if options.activations else None,
+        kind=options.kind,
+        width=options.width,
+        bias_scale=0.0 if options.no_bias else 1.0,
+        random_state=options.seed,
+        max_rows=options.max_rows or None,
+        progress=_reporter(options),
+    )
+    _end_progress(options)
+    if options.plot is not None:
+        draw_spectra(comparison).savefig(options.plot, dpi=150)
+    if options.json:
+        print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))
+    else:
+        print(comparison)
+        if options.plot is not None:
+            print(f"\nfigure written to {options.plot}")
+    return SUCCESS
+
+
+def _read(options: argparse.Namespace) -> Table:
+    if options.data is not None:
+        return read_table(options.data, target=options.target, header=options.header)
+    return load_dataset(options.dataset or "diabetes")
+
+
 def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse what would fail only after the work is done, and options that would have no effect."""
     if options.data is not None and options.dataset is not None:
         raise ValueError(f"DATA {options.data!r} and --dataset {options.dataset!r} are both given; give one")
     if options.data is None and (options.target is not None or options.header != "auto"):
         raise ValueError("--target and --header belong to a file; give DATA, or leave them out")
-    for option, path in (("--save", options.save), ("--plot", options.plot)):
+    for option, path in (("--save", getattr(options, "save", None)), ("--plot", options.plot)):
         if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
             raise ValueError(f"{option} {path}: the folder {path.parent} is missing or cannot be written")
     if options.plot is not None:
@@ -250,6 +341,14 @@ def _progress(line: str) -> None:
 
 def _silent(line: str) -> None:
     pass
+
+
+def _reporter(options: argparse.Namespace) -> Callable[[str], None]:
+    return _silent if options.quiet else _progress
+
+
+def _end_progress(options: argparse.Namespace) -> None:
+    _reporter(options)("")
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -1,12 +1,10 @@
 """Results as aligned plain text, at most 100 columns wide."""
 
-import textwrap
-from collections.abc import Sequence
-
+from underdetermined._layout import align, bullets
 from underdetermined.comparison import Comparison
 from underdetermined.doctor import Diagnosis
 
-_WIDTH = 100
+__all__ = ["align", "bullets", "format_comparison", "format_diagnosis"]
 
 
 def format_comparison(comparison: Comparison) -> str:
@@ -101,70 +99,3 @@ def format_diagnosis(diagnosis: Diagnosis) -> str:
     facts.append(("kernel cache", cache))
     advice = bullets(diagnosis.advice or ("nothing to improve",))
     return f"{align(facts, left=(0, 1))}\n\nadvice\n{advice}"
-
-
-def align(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> str:
-    """Columns two spaces apart, one line per row.
-
-    Parameters
-    ----------
-    rows : sequence of sequences of str
-        Cells; every row has the same number.
-    left : sequence of int
-        Columns that are flushed left; the others are flushed right.
-
-    Returns
-    -------
-    str
-        The lines, without spaces at their ends.
-
-    Examples
-    --------
-    >>> from underdetermined.text import align
-    >>> print(align([("width", "8"), ("rank", "16")], left=(0,)))
-    width   8
-    rank   16
-    """
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index in left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def bullets(sentences: Sequence[str]) -> str:
-    """Sentences as a list, wrapped.
-
-    Parameters
-    ----------
-    sentences : sequence of str
-        One entry each.
-
-    Returns
-    -------
-    str
-        The list, each entry after a hyphen.
-
-    Examples
-    --------
-    >>> from underdetermined.text import bullets
-    >>> print(bullets(["first", "second"]))
-    - first
-    - second
-    """
-    wrapped = (
-        textwrap.fill(
-            sentence,
-            _WIDTH,
-            initial_indent="- ",
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for sentence in sentences
-    )
-    return "\n".join(wrapped)
