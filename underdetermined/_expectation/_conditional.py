@@ -7,12 +7,12 @@ Nothing degenerates as s tends to 0, where F becomes f(n' r g).
 """
 
 import numpy as np
-from numpy.polynomial.hermite_e import hermegauss
+from scipy.special import roots_hermitenorm
 
-from ._pieces import Pieces
+from ._pieces import Pieces, gauss_legendre
 
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_GAUSS_POINTS, _GAUSS_WEIGHTS = hermegauss(14)
+_POINTS, _WEIGHTS, _ = gauss_legendre(16)
+_GAUSS_POINTS, _GAUSS_WEIGHTS = roots_hermitenorm(14)
 _GAUSS_WEIGHTS /= np.sqrt(2 * np.pi)
 _END = 8.75  # the Gaussian beyond is below 1e-17 of the whole
 _GRID = np.linspace(-_END, _END, 6)

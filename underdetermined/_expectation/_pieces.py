@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 import numpy as np
-
-from underdetermined._hermite import _NODES as NODES
-from underdetermined._hermite import _WEIGHTS as WEIGHTS
+from scipy.special import roots_legendre
 
 Function = Callable[[np.ndarray], np.ndarray]
 
-_LAST = np.arange(NODES.size - 3, NODES.size)
-_TAIL = (WEIGHTS * np.polynomial.legendre.legvander(NODES, NODES.size - 1).T[_LAST]).T * (_LAST + 0.5)
+
+def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes, weights, and the matrix that takes values at the nodes to Legendre coefficients (from the right)."""
+    nodes = roots_legendre(n)[0]
+    # The weights of a library carry up to 1e-13 of relative error; those that integrate P_0 ... P_{n-1} exactly do not.
+    coefficients = np.linalg.inv(np.polynomial.legendre.legvander(nodes, n - 1)).T
+    return nodes, 2.0 * coefficients[:, 0], coefficients
+
+
+NODES, WEIGHTS, _LEGENDRE = gauss_legendre(20)
 _ROUNDING = 2e-14
 _SUSPICIOUS_DEPTH = 12
 _MAX_KINKS = 64
@@ -42,7 +48,7 @@ def panel_points(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def legendre_tail(values: np.ndarray) -> np.ndarray:
     """Largest of the last Legendre coefficients of values at the nodes, along the last axis."""
-    return np.abs(values @ _TAIL).max(axis=-1)
+    return np.abs(values @ _LEGENDRE[:, -3:]).max(axis=-1)
 
 
 def find_pieces(function: Function, reach: float, finest: float, kinks: tuple[float, ...], name: str) -> Pieces:
@@ -54,7 +60,7 @@ def find_pieces(function: Function, reach: float, finest: float, kinks: tuple[fl
     for _ in range(_MAX_KINKS):
         edges, suspect = _bisected(function, reach, finest, np.array(known), name)
         if suspect is None:
-            edges = _merged(function, edges, np.array(known), reach)
+            edges = _merged(function, edges, np.array(known))
             _check(function, edges, name, reach)
             return Pieces(function, edges, np.array(known))
         known = sorted({*known, _located(function, *suspect)})
@@ -145,17 +151,30 @@ def _located(function: Function, left: float, right: float, limit: float) -> flo
     return middle
 
 
-def _merged(function: Function, edges: np.ndarray, kinks: np.ndarray, reach: float) -> np.ndarray:
+def _merged(function: Function, edges: np.ndarray, kinks: np.ndarray) -> np.ndarray:
     """Drop edges, every other one in turn, where the two panels together are resolved as well."""
     idle = 0
     while idle < 2:
         candidates = np.arange(1 + idle, edges.size - 1, 2)
         candidates = candidates[~np.isin(edges[candidates], kinks)]
-        tail, peak = _measure(function, edges[candidates - 1], edges[candidates + 1])
-        drop = candidates[tail <= 0.5 * _ROUNDING * peak]
+        drop = candidates[_continues(function, edges[candidates - 1], edges[candidates], edges[candidates + 1])]
         idle = 0 if drop.size else idle + 1
         edges = np.delete(edges, drop)
     return edges
+
+
+def _continues(function: Function, left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Whether f on [left, right] is one polynomial, which also gives what the nodes of both parts see."""
+    whole = panel_points(left, right)[0]
+    parts = np.concatenate([panel_points(left, middle)[0], panel_points(middle, right)[0]], axis=1)
+    values, seen = function(whole), function(parts)
+    unit = np.maximum(np.abs(values).max(axis=1), np.abs(seen).max(axis=1))
+    unit[unit == 0] = 1.0
+    coefficients = (values / unit[:, None]) @ _LEGENDRE
+    places = (parts - left[:, None]) / (0.5 * (right - left))[:, None] - 1.0
+    fit = np.polynomial.legendre.legval(places, coefficients.T[:, :, None], tensor=False)
+    error = np.maximum(np.abs(fit - seen / unit[:, None]).max(axis=1), np.abs(coefficients[:, -3:]).max(axis=1))
+    return error <= _ROUNDING
 
 
 def _check(function: Function, edges: np.ndarray, name: str, reach: float) -> None:

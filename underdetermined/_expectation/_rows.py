@@ -11,11 +11,10 @@ from math import ceil, log2
 
 import numpy as np
 
-from underdetermined._hermite import _WEIGHTS as WEIGHTS
 from underdetermined._hermite import hermite_functions
 from underdetermined._validation import check_memory
 
-from ._pieces import find_pieces, legendre_tail, panel_points
+from ._pieces import WEIGHTS, find_pieces, legendre_tail, panel_points
 
 _END = 38.0  # beyond, the Gaussian density is not a normal number
 _STEP = 0.25
