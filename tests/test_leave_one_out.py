@@ -73,6 +73,35 @@ def test_tiny_penalty_is_stable(matrix_with_condition, rng):
     np.testing.assert_allclose(path.errors, expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize("shape", [(9, 20), (16, 5)])
+def test_standard_error_is_that_of_a_mean(shape, rng):
+    matrix, targets = rng.standard_normal(shape), rng.standard_normal((shape[0], 2))
+    squares = []
+    for row in range(shape[0]):
+        others = np.arange(shape[0]) != row
+        coef, intercept = reference.ridge(matrix[others], targets[others], alpha=0.5, fit_intercept=True)
+        squares.append(np.mean((targets[row] - intercept - matrix[row] @ coef) ** 2))
+    path = leave_one_out_path(LinearSystem(matrix, targets, fit_intercept=True), alphas=[0.5, 2.0])
+    assert path.standard_errors[0] == pytest.approx(np.std(squares, ddof=1) / np.sqrt(shape[0]), rel=1e-8)
+    assert path.standard_error == path.standard_errors[path.best]
+
+
+def test_standard_error_of_weights_is_that_of_clusters(rng):
+    """Under a huge penalty every prediction is 0 and z_i = y_i^2; the means of fresh targets spread as estimated."""
+    weight = np.array([1.0, 2.0, 3.0] * 40)
+    draws = rng.standard_normal((400, 120))
+    paths = [leave_one_out_path(LinearSystem(np.eye(120), y, sample_weight=weight), alphas=[1e12]) for y in draws]
+    spread = np.std([path.error for path in paths], ddof=1)
+    assert np.mean([path.standard_error for path in paths]) == pytest.approx(spread, rel=0.15)
+
+
+def test_single_row_has_no_standard_error():
+    path = leave_one_out_path(LinearSystem([[1.0, 2.0]], [3.0]), alphas=[1.0])
+    assert path.error == pytest.approx(9.0)
+    assert np.isnan(path.standard_error)
+    assert path.to_dict()["standard_errors"] == [path.to_dict()["standard_error"]] == [None]
+
+
 def test_given_gram_changes_nothing(rng):
     matrix, targets = rng.standard_normal((8, 20)), rng.standard_normal((8, 1))
     plain, given = (
@@ -118,6 +147,16 @@ def test_noise_is_rewarded_with_a_penalty(rng):
 def test_one_row_and_an_intercept():
     path = leave_one_out_path(LinearSystem([[1.0, 2.0]], [3.0], fit_intercept=True))
     assert path.error == 0.0
+    assert np.isnan(path.standard_error)
+
+
+def test_indefinite_gram_counts_as_rounding(rng):
+    """Such as rounding of float32 features makes them when a fit is extended."""
+    matrix, targets = rng.standard_normal((8, 6)), rng.standard_normal((8, 1))
+    gram = gram_matrix(np.hstack([matrix, np.zeros((8, 10))]))
+    system = LinearSystem(np.hstack([matrix, np.zeros((8, 10))]), targets, gram=gram - 1e-7 * np.eye(8))
+    exact = leave_one_out_path(LinearSystem(matrix, targets), alphas=[0.1, 1.0])
+    np.testing.assert_allclose(leave_one_out_path(system, alphas=[0.1, 1.0]).errors, exact.errors, rtol=1e-4)
 
 
 def test_path_is_data(rng):

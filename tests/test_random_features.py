@@ -65,6 +65,35 @@ def test_large_systems_choose_the_penalty_on_a_subset(data, monkeypatch, width):
     assert subset.coef_ != pytest.approx(alone.coef_)
 
 
+@both
+@pytest.mark.parametrize("width", [30, 300])
+@pytest.mark.parametrize("solver", ["auto", "lsmr"])
+def test_larger_systems_search_the_penalty_exactly(data, model, monkeypatch, width, solver):
+    X, y = np.vstack([data[0], data[0][:9]]), labels(np.append(data[1], data[1][9:18]), model)
+    options = {"width": width, "random_state": 0, "solver": solver, "tol": 1e-12}
+    whole = model(**options).fit(X, y)
+    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._base.DENSE_BYTES", 0)
+    searched = model(**options).fit(X, y)
+    path, full = searched.loo_path_, whole.loo_path_
+    assert (full.method, path.method, path.n_rows) == ("eigendecomposition", "cholesky", 80)
+    place = np.abs(np.subtract.outer(np.log(path.alphas), np.log(full.alphas))).argmin(axis=1)
+    np.testing.assert_allclose(path.errors, full.errors[place], rtol=1e-6)
+    np.testing.assert_allclose(path.standard_errors, full.standard_errors[place], rtol=1e-6)
+
+
+def test_extended_float32_fits_are_searched(data):
+    """The Gram matrix of such fits is indefinite by the rounding of float32."""
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((200, 12)) * np.where(np.arange(12), 1e-6, 1.0)).astype(np.float32)
+    y = X[:, 0] + 0.1 * rng.standard_normal(200).astype(np.float32)
+    pieces = RandomFeatureRegressor(600, random_state=0)
+    for part in np.split(np.arange(200), [33, 90, 151]):
+        pieces.partial_fit(X[part], y[part])
+    whole = RandomFeatureRegressor(600, random_state=0).fit(X, y)
+    assert pieces.loo_path_.error == pytest.approx(whole.loo_path_.error, rel=1e-3)
+
+
 def test_cosine_features_have_the_gaussian_kernel():
     X = np.random.default_rng(0).standard_normal((5, 3))
     features = RandomFeatures(200_000, activation="sin_cos", weight_scale=1.0, bias_scale=0, random_state=0)

@@ -230,8 +230,8 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if norms.any():
             warnings.warn(
                 f"alpha=0 asks for an interpolating network, but {norms.max():.2g} of the norm of the targets stays as "
-                f"residual at every width. {found.explanation} (Rows are counted as in attainability_: distinct ones of positive "
-                "weight, in the order in which they were first seen.)",
+                f"residual at every width. {found.explanation} (Rows are counted as in attainability_: distinct ones of "
+                "positive weight, in the order in which they were first seen.)",
                 UserWarning,
                 stacklevel=7,
             )

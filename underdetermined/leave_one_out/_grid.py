@@ -22,7 +22,7 @@ def subsample_rows(n_rows: int, size: int = DEFAULT_SUBSAMPLE) -> NDArray[np.int
     The penalty found on the subset is meant to be used unchanged on all rows, or as the start of `leave_one_out_search`. In
     the Gaussian-process reading of ridge regression alpha is the variance of the noise and the Gram matrix, a sum over
     neurons, is the covariance of the signal; neither depends on the number of rows. This is a rule, not a theorem: with more
-    rows a slightly smaller penalty may win.
+    rows a smaller penalty may win, see Notes.
 
     Parameters
     ----------
@@ -35,6 +35,13 @@ def subsample_rows(n_rows: int, size: int = DEFAULT_SUBSAMPLE) -> NDArray[np.int
     -------
     ndarray of shape (min(size, n_rows),)
         Increasing positions.
+
+    Notes
+    -----
+    Measured on six real data sets with four activations and two widths (48 cases of up to 2000 rows), with a quarter of the
+    rows as the subset: used on all rows, its penalty had a leave-one-out error above the smallest one by 0.9 % in the
+    median, by more than 5 % in 19 cases, and by 69 % at worst. The error that the subset reports was 1.4 times that of all
+    rows in the median and 3.2 times at worst, because fewer rows predict worse; its standard error does not cover that.
     """
     if size >= n_rows:
         return np.arange(n_rows)

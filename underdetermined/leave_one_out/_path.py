@@ -64,16 +64,16 @@ class LeaveOneOutPath:
         -------
         dict
             Keys ``alphas``, ``errors``, ``standard_errors``, ``best``, ``alpha``, ``error``, ``standard_error``, ``n_rows``
-            and ``method``.
+            and ``method``; a standard error that is not defined is None.
         """
         return {
             "alphas": self.alphas.tolist(),
             "errors": self.errors.tolist(),
-            "standard_errors": self.standard_errors.tolist(),
+            "standard_errors": [_or_none(value) for value in self.standard_errors],
             "best": self.best,
             "alpha": self.alpha,
             "error": self.error,
-            "standard_error": self.standard_error,
+            "standard_error": _or_none(self.standard_error),
             "n_rows": self.n_rows,
             "method": self.method,
         }
@@ -84,3 +84,8 @@ class LeaveOneOutPath:
             f"LeaveOneOutPath(alpha={self.alpha:.3g}, error={self.error:.3g} +- {self.standard_error:.2g}, "
             f"n_alphas={len(self.alphas)}, n_rows={self.n_rows}, method={self.method!r})"
         )
+
+
+def _or_none(value: float) -> float | None:
+    """Replace nan, which JSON does not know."""
+    return None if np.isnan(value) else float(value)
