@@ -25,6 +25,7 @@ def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 NODES, WEIGHTS, _LEGENDRE = gauss_legendre(20)
 _ROUNDING = 2e-14
+_NOISE, _SHRINKING = 1e-11, 0.7  # f is known no better if halving a panel does not shrink so small a tail
 _SUSPICIOUS_DEPTH = 12
 _MAX_KINKS = 64
 _MAX_PANELS = 2**14
@@ -96,17 +97,21 @@ def _bisected(
     edges = _start(reach, known)
     left, right = edges[:-1], edges[1:]
     envelope = _envelope(left, right, _measure(function, left, right)[1])
+    before = np.full(left.size, np.inf)
     done = [np.array([reach])]
     total = 0
     for depth in range(2200):
         tail, peak = _measure(function, left, right)
         if not np.isfinite(peak).all():
             raise _unresolved(name, reach)
-        limit = _ROUNDING * np.maximum(peak, envelope(left, right))
-        width = right - left
-        is_fine = (tail <= limit) | (width <= 4e-16 * np.maximum(np.abs(left), np.abs(right))) | ((width <= finest) & (depth > 0))
+        width, far = right - left, np.maximum(np.abs(left), np.abs(right))
+        # A mean square over Gaussian arguments weighs a panel by its relative width.
+        limit = _ROUNDING * np.maximum(peak, envelope(left, right)) * np.sqrt(far / width)
+        is_noise = (tail >= _SHRINKING * before) & (tail <= _NOISE * peak)
+        is_tiny = (width <= 4e-16 * far) | ((width <= finest) & (depth > 0))
+        is_fine = (tail <= limit) | is_noise | is_tiny
         done.append(left[is_fine])
-        left, right, limit, width = (array[~is_fine] for array in (left, right, limit, width))
+        left, right, limit, width, tail = (array[~is_fine] for array in (left, right, limit, width, tail))
         total += int(np.count_nonzero(is_fine))
         if not left.size:
             return np.sort(np.concatenate(done)), None
@@ -118,7 +123,7 @@ def _bisected(
         if total + left.size > _MAX_PANELS:
             break
         middle = 0.5 * (left + right)
-        left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+        left, right, before = np.concatenate([left, middle]), np.concatenate([middle, right]), np.tile(tail, 2)
     raise _unresolved(name, reach)
 
 

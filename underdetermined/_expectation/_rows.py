@@ -89,7 +89,7 @@ class Rows:
         if not bad.any():
             return
         row = int(np.argmax(bad))
-        if np.isnan(values[row][near[row] | ~np.isfinite(values[row]).any()]).any():
+        if np.isnan(values[row]).any():
             raise ValueError(f"activation {self.name!r} returned nan: define it for every real argument")
         raise OverflowError(
             f"E f(u)**2 of activation {self.name!r} overflows or diverges for u of standard deviation {scales[row, 0]:.3g}: "
