@@ -176,15 +176,18 @@ def _determinants(row, x, right, x_square, right_squares, weight_variance, bias_
         work[0, j] = gap
         found |= gap < _CLOSE * product
     if found:
-        weight, k = sqrt(weight_variance), _largest(x)
+        # A scale that rounds the inputs would turn them; the rest of the weights comes after.
+        weight, k = 1.0 / _inverse_unit(weight_variance), _largest(x)
+        rest = weight_variance / (weight * weight)
         first, scale = inverse * inverse, weight * inverse
         s1, norm = fma(weight_variance, x_square, bias_variance) * first, _square(x, scale)
         for j in range(row.size):
             if work[0, j] < _CLOSE * scaled * work[3, j]:
                 z, second = right[j], work[1, j] * work[1, j]
-                gap = _area(x, z, k, scale, weight * work[1, j], norm) if norm > 0.0 else 0.0
+                gap = rest * _area(x, z, k, scale, weight * work[1, j], norm) if norm > 0.0 else 0.0
                 if bias_variance > 0.0:
                     gap = fma(bias_variance * second, _square_of_difference(x, z, scale), gap)
+                gap = rest * gap
                 s2 = fma(weight_variance, right_squares[j], bias_variance) * second
                 linear = shift * fma(shift * first, second, factor * fma(s1, second, s2 * first))
                 work[0, j] = fma(factor * factor, gap, linear)
