@@ -12,6 +12,7 @@ from underdetermined._validation import (
     check_memory,
     check_number,
     check_sample_weight,
+    check_symmetric,
     check_targets,
 )
 
@@ -82,6 +83,19 @@ def test_empty_matrix(shape):
 def test_matrix_dimensions():
     with pytest.raises(ValueError, match="A has 1 dimensions"):
         check_matrix(np.zeros(3), "A")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("place", [(0, 1), (1, 0), (3, 599), (599, 3), (300, 10)])
+def test_symmetric(place, dtype):
+    matrix = np.eye(600, dtype=dtype)
+    assert check_symmetric(matrix, "K") is matrix
+    matrix[place] = 300 * np.finfo(dtype).eps
+    check_symmetric(matrix, "K")
+    matrix[place] = 0.5
+    low, high = sorted(place)
+    with pytest.raises(ValueError, match=rf"K is not symmetric: its entries \({low}, {high}\) and .* differ by 0.5"):
+        check_symmetric(matrix, "K")
 
 
 def test_targets():

@@ -176,17 +176,18 @@ def check_symmetric(matrix: ArrayLike, name: str) -> FloatArray:
     n = result.shape[0]
     if result.shape != (n, n):
         raise ValueError(f"{name} has shape {result.shape}: pass a square symmetric matrix")
-    worst, place, size = 0.0, (0, 0), 0.0
-    for start in range(0, n, _BLOCK):
-        rows = result[start : start + _BLOCK]
-        size = max(size, float(rows.max()), -float(rows.min()))
-        # What lies left of the diagonal block was compared with its mirror image before.
+    worst, place = 0.0, (0, 0)
+    size = max(float(result.max()), -float(result.min()))
+    # Square blocks: both they and their mirror images fit the cache.
+    starts = range(0, n, _BLOCK)
+    for top, left in ((top, left) for top in starts for left in starts if left >= top):
+        rows, columns = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
         with np.errstate(over="ignore"):
-            difference = np.abs(rows[:, start:] - result[start:, start : start + _BLOCK].T)
+            difference = np.abs(result[rows, columns] - result[columns, rows].T)
         largest = float(difference.max())
         if largest > worst:
             row, column = np.unravel_index(int(difference.argmax()), difference.shape)
-            worst, place = largest, (start + int(row), start + int(column))
+            worst, place = largest, (top + int(row), left + int(column))
     if worst > n * float(np.finfo(result.dtype).eps) * size:
         raise ValueError(
             f"{name} is not symmetric: its entries {place} and {place[::-1]} differ by {worst:.3g}, beside a largest one of "
