@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from underdetermined.activations import Activation
-from underdetermined.attainability import attainable_rank
+from underdetermined.attainability import Group, attainable_rank
 from underdetermined.attainability._parts import read_parts
 
 PLANE = np.array([[1.0, 0.0], [0.6, 0.8], [-0.6, 0.8]])
@@ -220,6 +220,9 @@ def test_integers_and_single_precision_are_taken_at_face_value():
     for dtype in (np.int8, np.int64, np.float32, np.float64):
         assert kinds(attainable_rank(X.astype(dtype), activation="abs")) == [("ray", (0, 1)), ("antipodal", (0, 1, 2))]
     assert rank([[0.1, 1.0], np.array([0.1, 1.0], dtype=np.float32)], "relu") == 2
+    single = np.array([[0.1, 1.0], [0.3, 3.0], [-0.7, -7.0]], dtype=np.float32)
+    assert attainable_rank(single, activation="relu").near == (Group("antipodal", (0, 1, 2)),)
+    assert attainable_rank(single.astype(float), activation="relu").near == ()
 
 
 def test_only_rows_of_a_relation_are_named():
@@ -241,7 +244,19 @@ def test_polynomials_have_the_dimension_of_their_space(rng, d, degree):
     single = Activation("power", homogeneous=degree, function=lambda t: t**degree)
     assert rank(X, single) == comb(d + degree - 1, degree)
     assert rank(X, single, bias=True) == comb(d + degree, degree)
-    assert rank(X[: degree + 1], activation) == min(degree + 1, 400)
+    assert rank(X[: degree + 1], activation) == degree + 1
+
+
+def test_many_rows_are_independent_where_the_polynomials_are_more(rng):
+    X = rng.standard_normal((300, 6))
+    result = attainable_rank(np.vstack([X, X[:5]]), activation="hermite")
+    assert (result.rank, result.null_vectors.shape) == (300, (305, 5))
+    np.testing.assert_allclose(result.null_vectors.T @ np.vstack([X, X[:5]]), 0.0, atol=1e-14)
+    assert result.is_attainable(np.arange(305.0) * (np.arange(305) % 300 > 4))
+    # Fifteen points of a conic: the 15 quartics see a space of 15 - 6 dimensions there.
+    angle = np.arange(15.0)
+    circle = np.column_stack([2 * np.cos(angle), np.sin(angle)]) + 0.5
+    assert rank(circle, "geometric_hermite(0.5, 4)") == 9
 
 
 def test_missing_degrees_are_found_by_cancellation(rng):

@@ -186,6 +186,8 @@ def test_null_vectors_that_do_not_fit_are_refused_and_not_needed(monkeypatch):
     with pytest.raises(MemoryError, match="50000 x 49999 matrix of null vectors .* needs 19999600000 bytes"):
         result.null_vectors  # noqa: B018
     assert result.is_attainable(np.ones(50000)) and not result.is_attainable(np.arange(50000.0))
-    rows = np.random.default_rng(0).standard_normal((3000, 8))
-    with pytest.raises(MemoryError, match="matrix of polynomials of degree 10"):
+    rows = np.random.default_rng(0).standard_normal((20000, 4))
+    with pytest.raises(MemoryError, match="20000 x 20000 kernel of polynomials of degree 30"):
+        attainable_rank(rows, activation="geometric_hermite(0.5, 30)")
+    with pytest.raises(MemoryError, match="20000 x 2010 matrix of polynomials of degree 10"):
         attainable_rank(rows, activation="hermite")

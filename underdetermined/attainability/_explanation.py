@@ -86,18 +86,17 @@ def _reason(kind: str, groups: list[Group], name: str, parts: Parts, space: Rang
         total = " + ".join(_term(2.0 * c, k) for k, c in sorted(parts.polynomial.items()))
         identity = f"{name}(t) {'+' if sign == 1 else '-'} {name}(-t) = {total}"
         what = "sums" if sign == 1 else "differences"
-        count, rank = space.basis.shape
         involved = int(space.involved.sum())
         pairs = f"{len(groups)} pair{'' if one else 's'}{' and the zero rows' if involved > len(groups) else ''}"
         return (
             f"Rows {rows} are on both sides of the origin, and {identity} for every neuron, so that the {what} of the"
             f" outputs over such pairs are the values of {_form(parts.polynomial)}: {pairs}, but a space of dimension"
-            f" {rank - (count - involved)}."
+            f" {space.n_polynomials - (space.mixed.shape[1] - involved)}."
         )
     degrees = ", ".join(map(str, sorted(parts.polynomial))) or "none"
     return (
         f"{name} is a polynomial, so that every output is a polynomial of the inputs (degrees of its monomials: {degrees});"
-        f" these form a space of dimension {space.basis.shape[1]} only, too small for rows {rows}."
+        f" these form a space of dimension {space.n_polynomials} only, too small for rows {rows}."
     )
 
 

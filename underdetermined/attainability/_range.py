@@ -30,21 +30,26 @@ class Range:
         One column for each independent class of rows; the columns have disjoint supports.
     mixed : sparse array of shape (n, P)
         One column for each class that contributes a polynomial only; disjoint supports too.
-    basis : ndarray of shape (P, r)
-        Which combinations of these the polynomials reach.
+    basis : ndarray of shape (P, r) or None
+        Which combinations of these the polynomials reach; None: all.
     involved : ndarray of shape (P,)
         Which of these classes take part in a relation.
     """
 
     single: csr_array
     mixed: csr_array
-    basis: Array
+    basis: Array | None
     involved: Array
+
+    @property
+    def n_polynomials(self) -> int:
+        """Dimension r of what the polynomials reach."""
+        return int(self.mixed.shape[1] if self.basis is None else self.basis.shape[1])
 
     @property
     def rank(self) -> int:
         """Dimension of the space."""
-        return int(self.single.shape[1] + self.basis.shape[1])
+        return int(self.single.shape[1]) + self.n_polynomials
 
     def remainder(self, targets: Array) -> Array:
         """Part of the targets that is orthogonal to everything attainable.
@@ -58,8 +63,10 @@ class Range:
         -------
         ndarray of shape (n, k)
         """
-        rest = targets - self.single @ (self.single.T @ targets)
-        return rest - self.mixed @ (self.basis @ (self.basis.T @ (self.mixed.T @ targets)))
+        part = self.mixed.T @ targets
+        if self.basis is not None:
+            part = self.basis @ (self.basis.T @ part)
+        return targets - self.single @ (self.single.T @ targets) - self.mixed @ part
 
     def complement(self) -> Array:
         """Orthonormal basis of the targets that are orthogonal to everything attainable.
@@ -73,8 +80,8 @@ class Range:
         MemoryError
             If it does not fit.
         """
-        n, (classes, rank) = self.single.shape[0], self.basis.shape
-        deficiency = n - self.rank
+        n, classes = self.mixed.shape
+        rank, deficiency = self.n_polynomials, n - self.rank
         n_bytes = 8 * (n * deficiency + 2 * classes * classes * (rank < classes))
         check_memory(n_bytes, f"the {n} x {deficiency} matrix of null vectors (unattainable_part does without)")
         null = np.zeros((n, deficiency))
@@ -88,7 +95,7 @@ class Range:
             block[1:] += np.eye(size)
             null[rows, column : column + size] = block
             column += size
-        if rank < classes:
+        if self.basis is not None and rank < classes:
             full = qr(self.basis, mode="full", check_finite=False)[0] if rank else np.eye(classes)
             null[:, column : column + classes - rank] = self.mixed @ full[:, rank:]
             column += classes - rank
@@ -237,8 +244,11 @@ def attainable_range(lines: Lines, parts: Parts, classes: Classes) -> Range:
         single.append((zero, entry[1] + count, entry[2]))
 
     basis, scale = polynomial_range(direction, length, parts.polynomial)
-    involved = 1.0 - np.einsum("ij,ij->i", basis, basis) > _INVOLVED
-    return Range(_columns(single, n), _columns(mixed, n), _scaled_range(basis, height * np.exp2(scale)), involved)
+    involved = np.zeros(height.size, dtype=bool)
+    if basis is not None:
+        involved = 1.0 - np.einsum("ij,ij->i", basis, basis) > _INVOLVED
+        basis = _scaled_range(basis, height * np.exp2(scale))
+    return Range(_columns(single, n), _columns(mixed, n), basis, involved)
 
 
 def _columns(entries: list[tuple[Labels, Labels, Array]], n: int) -> csr_array:

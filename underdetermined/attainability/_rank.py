@@ -18,7 +18,7 @@ from underdetermined.attainability._result import Attainability, Group
 
 
 def attainable_rank(
-    X: ArrayLike, *, activation: Any, bias: bool = False, near_tolerance: float = 1e-8
+    X: ArrayLike, *, activation: Any, bias: bool = False, near_tolerance: float | None = None
 ) -> Attainability:
     r"""Find which targets a network can attain on given rows at any width: exact rank, null vectors, the rows responsible.
 
@@ -36,9 +36,9 @@ def attainable_rank(
     bias : bool, default=False
         Whether every neuron has a bias, fixed at random or trained. An output intercept is another matter: it adds the
         constant to what can be attained.
-    near_tolerance : float, default=1e-8
+    near_tolerance : float or None, default=None
         Rows that differ relatively, or by an angle, by at most this much without agreeing to rounding are listed in
-        ``near``. For rows computed in float32, 1e-6 is a sensible value. 0 lists none.
+        ``near``. None means 1e-8, and 1e-6 for float32 rows, which lie on one ray to about 1e-7 only. 0 lists none.
 
     Returns
     -------
@@ -67,7 +67,8 @@ def attainable_rank(
     count as dependent, as they would for any solver.
 
     Cost: O(n d + n log n), and for P antipodal pairs in question O(P d min(P, d)); for a polynomial activation
-    O(P M min(P, M)) with P distinct rows and M at most about twice the dimension of the polynomials.
+    O(P M min(P, M)) and 32 P M bytes with P distinct rows and M about twice the smaller of P and the dimension of the
+    polynomials, or O(P^3) and 32 P^2 bytes where a Cholesky factor shows that P rows are independent.
 
     Everything refers to almost all weights: the value of ``step`` at its jump matters for zero rows only.
 
@@ -91,8 +92,10 @@ def attainable_rank(
     >>> attainable_rank(X, activation="gelu", bias=True).deficiency
     0
     """
-    matrix = np.asarray(check_matrix(X, "X"), dtype=np.float64)
-    tolerance = check_number(near_tolerance, "near_tolerance")
+    rows = check_matrix(X, "X")
+    matrix = np.asarray(rows, dtype=np.float64)
+    default = 1e-6 if rows.dtype == np.float32 else 1e-8
+    tolerance = default if near_tolerance is None else check_number(near_tolerance, "near_tolerance")
     chosen = get_activation(activation)
     parts = read_parts(chosen)
     if bias:
