@@ -220,7 +220,7 @@ def test_integers_and_single_precision_are_taken_at_face_value():
     for dtype in (np.int8, np.int64, np.float32, np.float64):
         assert kinds(attainable_rank(X.astype(dtype), activation="abs")) == [("ray", (0, 1)), ("antipodal", (0, 1, 2))]
     assert rank([[0.1, 1.0], np.array([0.1, 1.0], dtype=np.float32)], "relu") == 2
-    single = np.array([[0.1, 1.0], [0.3, 3.0], [-0.7, -7.0]], dtype=np.float32)
+    single = np.outer([1.0, 1.7, -0.3], np.arange(0.3, 0.9, 0.1)).astype(np.float32)
     assert attainable_rank(single, activation="relu").near == (Group("antipodal", (0, 1, 2)),)
     assert attainable_rank(single.astype(float), activation="relu").near == ()
 
