@@ -21,17 +21,19 @@ gelu          1      1       c (1/4 + psi / (2 pi)) +                           
 erf           1      2       2 psi / pi                                         4 / (pi g)
 ============  =====  ======  =================================================  =======================================
 
-None of these sums cancels in absolute terms; what would is D, where the rounding of c shows once D is much below m1 m2.
-Those few pairs take D from the inputs, D = shift**2 + shift factor (s1 + s2) + factor**2 (s1 s2 - c**2), with
+None of these sums loses more than a rounding of its largest term. What would is D, where the rounding of c shows once D is
+much below m1 m2. Those few pairs take D from the inputs,
 
+    D = shift**2 + shift factor (s1 + s2) + factor**2 (s1 s2 - c**2),
     s1 s2 - c**2 = w**4 (|x|**2 |z|**2 - <x, z>**2) + w**2 b**2 |x - z|**2,
 
-w**2 and b**2 the two variances. The first bracket is |x|**2 times the square of what is left of z - (z_k / x_k) x, x_k the largest
-entry of x, once its part along x is gone: its entries are 2 x 2 determinants, each right to two roundings, and
-at most the fraction 1 - 1/d of its square is lost. So D has its relative accuracy down to exactly parallel rows.
+where w**2 and b**2 are the two variances. The bracket is |x|**2 times the square of z - (z_k / x_k) x without its part
+along x, with x_k the largest entry of x: the entries are 2 x 2 determinants, each right to two roundings, and that part
+is at most the fraction 1 - 1/d of the square. So D keeps its relative accuracy down to exactly parallel rows.
 
-All is done in units that are powers of two, near sqrt(m1) and sqrt(m2), so that only a result too large or too small overflows
-or vanishes. A row with m = 0 gets a unit of 0 and m = 1, which makes it orthogonal to every other.
+All is done in units that are powers of two, near sqrt(m1) and sqrt(m2): only a result that is itself too large or too small
+overflows or vanishes. A row with m = 0 has unit 0 and m = 1, which makes it orthogonal to every other. K' of the piecewise
+forms, whose value at such a row depends on the derivative at a kink, is that of orthogonal rows.
 """
 
 from math import copysign, frexp, ldexp, pi, sqrt
@@ -195,9 +197,7 @@ def _determinants(row, x, right, x_square, right_squares, weight_variance, bias_
 
 
 @kernel
-def _identity(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _identity(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     value, slope, constant = _weights(mode, bias_variance)
     factor = fma(value, weight_variance, slope)
     constant = fma(value, bias_variance, constant)
@@ -208,12 +208,11 @@ def _identity(
 
 
 @inline
-def _bent(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, bend, work
-):
+def _bent(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, bend, work):
     """leaky_relu of slope `bend`."""
     value, slope, constant = _weights(mode, bias_variance)
-    weight = (1.0 - bend) * (1.0 - bend) / (2.0 * pi)
+    # a + (1 - a)**2 (pi/2 + psi) / (2 pi) = ((1 + a) / 2)**2 + (1 - a)**2 psi / (2 pi)
+    weight, middle = (1.0 - bend) * (1.0 - bend) / (2.0 * pi), 0.25 * (1.0 + bend) * (1.0 + bend)
     _columns(right_squares, weight_variance, bias_variance, 0.0, 1.0, work)
     for i in range(products.shape[0]):
         row = products[i]
@@ -225,37 +224,27 @@ def _bent(
             p = row[j]
             c = fma(scale, p, offset) * work[1, j]
             g = sqrt(work[0, j])
-            derivative = fma(weight, _angle(c, g) + pi / 2, bend)
+            derivative = fma(weight, _angle(c, g), middle)
             row[j] = fma(fma(slope, p, constant), derivative, fma(derivative, c, weight * g) * (unit * work[2, j]))
 
 
 @kernel
-def _relu(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _relu(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     _bent(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, 0.0, work)
 
 
 @kernel
-def _leaky_relu(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
-    _bent(
-        products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters[0], work
-    )
+def _leaky_relu(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
+    _bent(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters[0], work)
 
 
 @kernel
-def _abs(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _abs(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     _bent(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, -1.0, work)
 
 
 @kernel
-def _step(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _step(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     value, _, _ = _weights(mode, bias_variance)
     weight = value / (2.0 * pi)
     _columns(right_squares, weight_variance, bias_variance, 0.0, 1.0, work)
@@ -294,9 +283,7 @@ def _squared_relu(
 
 
 @kernel
-def _gaussian(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _gaussian(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     value, slope, constant = _weights(mode, bias_variance)
     _columns(right_squares, weight_variance, bias_variance, 1.0, 1.0, work)
     for i in range(products.shape[0]):
@@ -313,9 +300,7 @@ def _gaussian(
 
 
 @kernel
-def _gelu(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _gelu(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     value, slope, constant = _weights(mode, bias_variance)
     _columns(right_squares, weight_variance, bias_variance, 1.0, 1.0, work)
     for j in range(right_squares.size):
@@ -344,9 +329,7 @@ def _gelu(
 
 
 @kernel
-def _erf(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work
-):
+def _erf(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, parameters, work):
     value, slope, constant = _weights(mode, bias_variance)
     _columns(right_squares, weight_variance, bias_variance, 1.0, 2.0, work)
     for i in range(products.shape[0]):
@@ -363,9 +346,7 @@ def _erf(
 
 
 @kernel
-def correlations(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, sine
-):
+def correlations(products, left, right, left_squares, right_squares, weight_variance, bias_variance, sine):
     """Overwrite inner products with rho = c / sqrt(s1 s2) and sine with sqrt(1 - rho**2).
 
     Both to a few roundings, however parallel the rows; rho = 0 and sine = 1 where s1 s2 = 0.

@@ -145,17 +145,13 @@ def _sin_cos(products, left, right, left_squares, right_squares, weight_variance
     distances = work[0]
     for i in range(products.shape[0]):
         row = products[i]
-        _distances(
-            row, left[i], right, left_squares[i], right_squares, weight_variance, bias_variance, False, distances
-        )
+        _distances(row, left[i], right, left_squares[i], right_squares, weight_variance, bias_variance, False, distances)
         for j in range(row.size):
             row[j] = _decay(-0.5 * distances[j]) * fma(slope, row[j], value)
 
 
 @inline
-def _wave(
-    products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, is_sine, work
-):
+def _wave(products, left, right, left_squares, right_squares, weight_variance, bias_variance, mode, is_sine, work):
     value, slope, constant = _weights(mode, bias_variance)
     distances = work[0]
     for i in range(products.shape[0]):
