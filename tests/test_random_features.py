@@ -82,6 +82,12 @@ def test_larger_systems_search_the_penalty_exactly(data, model, monkeypatch, wid
     np.testing.assert_allclose(path.standard_errors, full.standard_errors[place], rtol=1e-6)
 
 
+def test_tall_systems_are_decomposed_further(data, monkeypatch):
+    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 15)
+    methods = [RandomFeatureRegressor(width, random_state=0).fit(*data).loo_path_.method for width in (30, 31, 41)]
+    assert methods == ["eigendecomposition", "cholesky", "cholesky"]
+
+
 def test_extended_float32_fits_are_searched(data):
     """The Gram matrix of such fits is indefinite by the rounding of float32."""
     rng = np.random.default_rng(0)

@@ -273,7 +273,9 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
 
     def _leave_one_out(self, system: LinearSystem, rows: Rows, layer: FeatureMap) -> LeaveOneOutPath:
         """Every penalty where the smaller side can be decomposed; beyond, a search that starts from a subset of the rows."""
-        if min(system.shape) <= EXACT_LOO_ORDER:
+        n, width = system.shape
+        # The search multiplies tall features for every penalty, the eigenvectors do it once for all of them.
+        if min(n, width) <= EXACT_LOO_ORDER * (2 if n > 2 * width else 1):
             return leave_one_out_path(system, within_squares=rows.scatter)
         kept = subsample_rows(rows.n_rows)
         subset = LinearSystem(
@@ -284,7 +286,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             gram=None if system.gram is None else system.gram[np.ix_(kept, kept)],
         )
         path = leave_one_out_path(subset, within_squares=rows.scatter[kept])
-        if min(system.shape) <= SEARCH_LOO_ORDER:
+        if min(n, width) <= SEARCH_LOO_ORDER:
             return leave_one_out_search(system, path.alpha, within_squares=rows.scatter)
         return replace(path, method="subset")
 

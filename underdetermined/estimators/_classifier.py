@@ -102,6 +102,9 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
     for the decision value d, clipped). The true one-hot vector lies in that convex set, so the projection never
     increases the squared distance to it, and the most probable class is the predicted one. Nothing is calibrated.
 
+    ``alpha="loo"`` minimises the squared error of left-out rows, summed over the columns, as `RandomFeatureRegressor`
+    does; its notes say for which sizes that is exact and what it costs.
+
     References
     ----------
     Benson, Damle, Townsend, "Over-parametrized neural networks as under-determined linear systems",

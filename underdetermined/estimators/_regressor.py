@@ -102,6 +102,13 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     operations and O(n^2 + (n + m) d) memory: above 2 GiB the n x m features are streamed, not held.
     The fitted estimator keeps the training rows for `partial_fit` and `widen`.
 
+    ``alpha="loo"``, with p the smaller of n and the width: up to p = 4000 one eigendecomposition, 9 p^3 operations, gives
+    the exact leave-one-out error of every penalty of the grid (p = 8000 for more rows than twice the width). Up to 16384
+    a search visits some six penalties, each exactly, 2/3 n^3 operations for one (n width^2 for more rows than neurons). It
+    starts from the penalty of a random subset of 2500 rows, which beyond 16384 is taken as it is. ``loo_path_.method``
+    says which of these it was. Measured for ``width=2 n``, with everything else taking one unit of time: 3 at n = 4000, 2
+    at n = 6000. A penalty that is good enough for many fits is best found once and passed as a number.
+
     References
     ----------
     Benson, Damle, Townsend, "Over-parametrized neural networks as under-determined linear systems",

@@ -70,7 +70,7 @@ def leave_one_out_path(
     Notes
     -----
     One eigendecomposition of the smaller side p, about 9 p^3 flops and 24 p^2 bytes, then 2 n p (1 + k) flops for each
-    penalty. A tall system needs its n x m features once more, in the eigenbasis.
+    penalty. A tall system streams its n x m features by rows, another 2 n m^2 flops.
 
     References
     ----------
@@ -101,25 +101,26 @@ def leave_one_out_path(
     del gram, spectrum  # the memory of the matrices is needed again
     assert vectors is not None
     grid = default_alphas(scale, float(values[0]), order) if alphas is None else check_alphas(alphas)
-    errors, standard_errors = np.empty((2, len(grid)))
+    sums = np.empty((len(system.targets), len(grid)))
     if reduced.is_wide:
         vectors = reduced.unreflect(vectors)
         filters = 1.0 / (values[:, np.newaxis] + grid)
         diagonal = (vectors * vectors) @ filters
-        for part, dual in _filtered(vectors, filters, vectors.T @ rows.scaled):
-            errors[part], standard_errors[part] = rows.from_inverse(dual, diagonal[:, part], grid[part])
+        for block, dual in _filtered(vectors, filters, vectors.T @ rows.scaled):
+            sums[:, block] = rows.inverse_sums(dual, diagonal[:, block], grid[block])
     else:
         # Directions that the features do not resolve carry rounding errors only.
         resolved = values > order * EPS * values[0]
-        image = system.matrix.matmat(vectors[:, resolved]) * rows.root[:, np.newaxis]
-        image -= np.outer(rows.unit, rows.unit @ image)
-        scaled = rows.scaled - np.outer(rows.unit, rows.unit @ rows.scaled)
+        vectors = vectors[:, resolved]
         filters = 1.0 / (values[resolved, np.newaxis] + grid)
-        leverage = rows.unit[:, np.newaxis] ** 2 + (image * image) @ filters
-        for part, fitted in _filtered(image, filters, image.T @ scaled):
-            residual = scaled[:, :, np.newaxis] - fitted
-            errors[part], standard_errors[part] = rows.from_residual(residual, leverage[:, part])
-    return rows.path(grid, errors, standard_errors, "eigendecomposition")
+        coordinates = vectors.T @ reduced.to_short(reduced.targets)
+        for part, tile in rows.row_tiles():
+            image = tile @ vectors
+            leverage = rows.unit[part, np.newaxis] ** 2 + (image * image) @ filters
+            for block, fitted in _filtered(image, filters, coordinates):
+                residual = rows.scaled[part, :, np.newaxis] - fitted
+                sums[part, block] = rows.residual_sums(residual, leverage[:, block], part)
+    return rows.path(grid, *rows.mean(sums), "eigendecomposition")
 
 
 def _filtered(basis: FloatArray, filters: FloatArray, coordinates: FloatArray) -> Iterator[tuple[slice, FloatArray]]:

@@ -13,10 +13,13 @@ the inverse of the Gram matrix plus alpha on the space of residuals. That form i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS
+from underdetermined._matrix import Matrix, Tile
 from underdetermined._validation import as_float, check_finite
 from underdetermined.leave_one_out._path import LeaveOneOutPath
 from underdetermined.system import LinearSystem
@@ -39,40 +42,45 @@ class LeftOut:
 
     Attributes
     ----------
-    root : ndarray of shape (n,)
-        Square roots of the weights.
     scaled : ndarray of shape (n, k)
-        Targets times `root`.
+        Targets times the square roots of the weights, without the part that the intercept takes.
     unit : ndarray of shape (n,)
         Direction of the intercept among weighted rows; zeros if none is fitted.
     """
 
     def __init__(self, system: LinearSystem, within_squares: ArrayLike | None) -> None:
         n, self._n_outputs = system.targets.shape
+        self._matrix: Matrix = system.matrix
         self._within = _check_within(within_squares, n, self._n_outputs)
         self._weights = np.ones(n) if system.sample_weight is None else system.sample_weight
         self._share = np.minimum(self._weights, 1.0) / self._weights
         self._rounding = (EPS * np.abs(system.targets).max()) ** 2
-        self.root = np.sqrt(self._weights)
-        self.scaled = system.targets * self.root[:, np.newaxis]
-        norm = np.sqrt(self._weights.sum())
-        self.unit = self.root / norm if system.fit_intercept else np.zeros(n)
+        self._root = np.sqrt(self._weights)
+        self.unit = self._root / np.sqrt(self._weights.sum()) if system.fit_intercept else np.zeros(n)
+        scaled = system.targets * self._root[:, np.newaxis]
+        self.scaled = scaled - np.outer(self.unit, self.unit @ scaled)
 
-    def from_inverse(self, dual: FloatArray, diagonal: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Errors and standard errors from c of shape (n, k, a) and b of shape (n, a), for a penalties."""
+    def row_tiles(self) -> Iterator[Tile]:
+        """Weighted rows of the features, without the part along the intercept's direction."""
+        centre = self._matrix.rmatmat((self.unit * self._root)[:, np.newaxis])[:, 0]
+        for part, tile in self._matrix.row_tiles():
+            yield part, tile * self._root[part, np.newaxis] - np.outer(self.unit[part], centre)
+
+    def inverse_sums(self, dual: FloatArray, diagonal: FloatArray, alphas: FloatArray) -> FloatArray:
+        """Sum of squared errors of the copies of every row, (n, a), from c of shape (n, k, a) and b of shape (n, a)."""
         squares = (dual**2).sum(axis=1) + (np.sqrt(self._within)[:, np.newaxis] / alphas) ** 2
         # (1 - delta H / w) / alpha; the first term is exactly zero for weights up to one.
         left = np.outer(1.0 - self._share, 1.0 / alphas) + self._share[:, np.newaxis] * diagonal
-        return self._mean(squares / left**2)
+        return squares / left**2
 
-    def from_residual(self, residual: FloatArray, leverage: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Errors and standard errors from weighted residuals (n, k, a) and the diagonal of H (n, a), for a penalties."""
-        squares = (residual**2).sum(axis=1) + self._within[:, np.newaxis]
-        left = np.maximum(1.0 - self._share[:, np.newaxis] * leverage, EPS)
-        return self._mean(squares / left**2)
+    def residual_sums(self, residual: FloatArray, leverage: FloatArray, part: slice) -> FloatArray:
+        """Same for some of the rows, (t, a), from weighted residuals (t, k, a) and the diagonal of H (t, a)."""
+        squares = (residual**2).sum(axis=1) + self._within[part, np.newaxis]
+        left = np.maximum(1.0 - self._share[part, np.newaxis] * leverage, EPS)
+        return squares / left**2
 
-    def _mean(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean over copies and outputs, and its standard error, from one sum for each row."""
+    def mean(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean over copies and outputs, and its standard error, from the sums of all rows: both of shape (a,)."""
         n, total = len(sums), self._weights.sum()
         sums = sums / self._n_outputs
         errors = sums.sum(axis=0) / total
@@ -88,7 +96,7 @@ class LeftOut:
 
     def path(self, alphas: FloatArray, errors: FloatArray, standard_errors: FloatArray, method: str) -> LeaveOneOutPath:
         """Path of these penalties, which must increase."""
-        return LeaveOneOutPath(alphas, errors, self.best(errors), len(self.root), standard_errors, method)
+        return LeaveOneOutPath(alphas, errors, self.best(errors), len(self._weights), standard_errors, method)
 
 
 def _check_within(within_squares: ArrayLike | None, n: int, k: int) -> FloatArray:

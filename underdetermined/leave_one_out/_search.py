@@ -135,7 +135,7 @@ class _Evaluation:
     """The Gram matrix of one system, factored for one penalty after another in the same memory."""
 
     def __init__(self, system: LinearSystem, reduced: ReducedSystem, rows: LeftOut) -> None:
-        self._system, self._reduced, self._rows = system, reduced, rows
+        self._reduced, self._rows = reduced, rows
         order = reduced.short_side
         check_memory(8 * order**2 * (1 + int(system.fit_intercept)), f"the {order} x {order} Gram matrix and its factor")
         # The lower triangle is for factors; the upper one and the diagonal keep the matrix.
@@ -144,10 +144,7 @@ class _Evaluation:
         self._top, self.resolution = top, order * EPS * top
         self._diagonal = self._gram.diagonal().copy()
         mirror_lower(self._gram)
-        if not reduced.is_wide:
-            self._right = reduced.to_short(reduced.targets)
-            self._scaled = rows.scaled - np.outer(rows.unit, rows.unit @ rows.scaled)
-            self._centre = system.matrix.rmatmat((rows.unit * rows.root)[:, np.newaxis])[:, 0]
+        self._right = reduced.to_short(reduced.targets)
 
     def default_alphas(self) -> FloatArray:
         """Grid that fits this matrix."""
@@ -158,7 +155,7 @@ class _Evaluation:
         factor = self._factor(alpha)
         if factor is None:
             return np.inf, np.inf
-        error, standard_error = self._wide(factor, alpha) if self._reduced.is_wide else self._tall(factor)
+        error, standard_error = self._rows.mean(self._wide(factor, alpha) if self._reduced.is_wide else self._tall(factor))
         return float(error[0]), float(standard_error[0])
 
     def _factor(self, alpha: float) -> FloatArray | None:
@@ -166,23 +163,23 @@ class _Evaluation:
         self._gram[np.diag_indices_from(self._gram)] = self._diagonal + alpha
         return cholesky_in_place(self._gram)
 
-    def _wide(self, factor: FloatArray, alpha: float) -> tuple[FloatArray, FloatArray]:
+    def _wide(self, factor: FloatArray, alpha: float) -> FloatArray:
         reduced = self._reduced
-        dual = reduced.unreflect(cholesky_solve(factor, reduced.targets))
+        dual = reduced.unreflect(cholesky_solve(factor, self._right))
         inverse, _ = lapack.dtrtri(factor, lower=1, overwrite_c=1)
         diagonal = np.zeros(len(dual))
         for start in range(0, len(inverse), _BLOCK):
             block = reduced.unreflect(np.tril(inverse[start : start + _BLOCK], start).T)
             diagonal += np.einsum("ij,ij->i", block, block)
-        return self._rows.from_inverse(dual[:, :, np.newaxis], diagonal[:, np.newaxis], np.array([alpha]))
+        return self._rows.inverse_sums(dual[:, :, np.newaxis], diagonal[:, np.newaxis], np.array([alpha]))
 
-    def _tall(self, factor: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _tall(self, factor: FloatArray) -> FloatArray:
         rows = self._rows
         theta = cholesky_solve(factor, self._right)
-        residual, leverage = self._scaled.copy(), rows.unit**2
-        for part, tile in self._system.matrix.row_tiles():
-            tile = tile * rows.root[part, np.newaxis] - np.outer(rows.unit[part], self._centre)
-            residual[part] -= tile @ theta
+        sums = np.empty((len(rows.unit), 1))
+        for part, tile in rows.row_tiles():
             image = solve_lower(factor, tile.T)
-            leverage[part] += np.einsum("ij,ij->j", image, image)
-        return rows.from_residual(residual[:, :, np.newaxis], leverage[:, np.newaxis])
+            leverage = rows.unit[part] ** 2 + np.einsum("ij,ij->j", image, image)
+            residual = rows.scaled[part] - tile @ theta
+            sums[part] = rows.residual_sums(residual[:, :, np.newaxis], leverage[:, np.newaxis], part)
+        return sums
