@@ -315,3 +315,36 @@ def test_correlations_of_zero_rows():
     correlations(rho, A, A, np.array([0.0, 25.0]), np.array([0.0, 25.0]), 1.0, 0.0, sine)
     np.testing.assert_array_equal(rho, [[0, 0], [0, 1]])
     np.testing.assert_array_equal(sine, [[1, 1], [1, 0]])
+
+
+def test_the_sine_of_long_rows_that_differ_in_the_pivot():
+    x = np.ones(3000)
+    z = x + 2.0**-20 * (np.arange(3000) == 0)
+    rho, sine = np.array([[x @ z]]), np.zeros((1, 1))
+    correlations(rho, x[None], z[None], np.array([x @ x]), np.array([z @ z]), 1.0, 0.0, sine)
+    with mpmath.workdps(DIGITS):
+        assert sine[0, 0] == pytest.approx(float(moments(x, z, (1.0, 0.0)).sine), rel=1e-14)
+
+
+@pytest.mark.parametrize("square", [353.5, 354.2, 354.85])
+def test_exp_near_overflow(square):
+    x = np.array([[np.sqrt(square)]])
+    with mpmath.workdps(DIGITS):
+        expected = float(mp.exp(2 * mpf(x[0, 0]) ** 2))
+    assert apply("exp", x, x, (1.0, 0.0), 0)[0, 0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_far_rows():
+    X, Z = np.array([[60.0], [1e100]]), np.array([[-60.0], [1e90]])
+    assert (apply("exp", X, -Z, (1.0, 0.0), 0) == np.inf).all()
+    for mode in (0, 1, 2):
+        assert not apply("sin_cos", X, Z, (1.0, 1.0), mode).any()
+        np.testing.assert_array_equal(apply("sin", X[:1], Z[:1], (1.0, 0.0), mode), [[(-0.5, -1800.5, 0.5)[mode]]])
+
+
+@pytest.mark.parametrize("name", sorted(HOMOGENEOUS))
+def test_norms_whose_squares_are_denormal(name, rng):
+    A = np.vstack([1e-155 * rng.standard_normal((4, 1)), rng.standard_normal((3, 1))])
+    A = np.vstack([A, A])
+    for mode in (0, 1, 2):
+        assert np.isfinite(apply(name, A, A, (1.0, 0.0), mode)).all()
