@@ -47,9 +47,10 @@ def notes_on(
     if stuck:
         floors = [(row.residual_floor or 0.0, row.activation) for row in stuck]
         lost = [(row.unattainable or 0.0, row.activation) for row in stuck]
+        rest = "which no width attains" if _range(floors) == _range(lost) else f"and no width attains {_range(lost)}"
         notes.append(
             f"{_listed(stuck, rows)}: where steps says never, the part of y along eigenvectors that are not resolved stays, "
-            f"{_range(floors)} of |y|; the part that no width attains is {_range(lost)} of |y|"
+            f"{_range(floors)} of |y|, {rest}"
         )
     notes.extend(f"{row.activation}: {row.error}" for row in rows if row.error is not None)
     return tuple(notes)

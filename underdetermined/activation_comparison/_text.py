@@ -51,15 +51,15 @@ def _table(comparison: Any) -> str:
 
 def _legend(comparison: Any) -> str:
     lines = [
-        ("lambda max, min", "extreme eigenvalues; min over the attainable targets, - if not above n eps lambda max"),
+        ("lambda max, min", "extreme eigenvalues; min over attainable targets, - if below n eps lambda max"),
         ("cond.", "condition number, lambda max / lambda min"),
-        ("rank, attain. rank", "eigenvalues above n eps lambda max; dimension of the targets that a large width can fit"),
+        ("rank, attain. rank", "eigenvalues above n eps lambda max; dimension of the targets a large width fits"),
         ("trace, entr. rank", "effective ranks of the eigenvalues: sum / max, and exponential of their entropy"),
     ]
     if comparison.has_targets:
-        trained = "both layers, forecast" if comparison.kind == "ntk" else "the last layer"
+        trained = "both layers" if comparison.kind == "ntk" else "the last layer"
         lines += [
-            ("steps", f"of gradient descent ({trained}) at the best fixed rate, to that residual / |y|"),
+            ("steps", f"gradient descent on {trained}, best fixed rate, to that residual / |y|"),
             ("y in top 10", "share of |y|^2 in the 10 leading eigenvectors, which are learned first"),
         ]
     if comparison.best is not None:

@@ -13,7 +13,7 @@ from underdetermined.descent import DescentForecast
 _BLUE, _VERMILION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _POINTS = 400
 _MARKS = 40
-_DECADES = 20.0  # a loss below its start by more is rounding
+_RANGE = 1e32  # a loss further than this from its start is rounding, or overflows the axis
 _LEADING = 10
 _TOLERANCE = 1e-8
 _UNKNOWN_END = 10_000.0
@@ -170,37 +170,34 @@ class DescentDisplay:
         return self
 
     def _draw(self, ax: Any) -> None:
-        start = float(np.ravel(self.losses)[0]) if self.initial is None else self.initial
         count = "the leading eigenvectors" if self.split is None else f"the {self.split} leading eigenvectors"
-        self.early_ = self._curve(
-            ax, self.early, f"early: along {count}", color=_GREEN, linestyle="-.", linewidth=2
-        )
-        self.late_ = self._curve(ax, self.late, "late: along the others", color=_PURPLE, linestyle=":", linewidth=2.6)
-        style = {"linestyle": "-" if self.is_exact else "--", "color": _BLUE, "linewidth": 2.4}
+        style = {"linestyle": "-" if self.is_exact else "--", "color": _BLUE, "linewidth": 2.4, "zorder": 3}
         self.forecast_ = self._curve(ax, self.losses, "forecast" + ("" if self.is_exact else ", an approximation"), **style)
         self.measured_ = None
         if self.measured is not None:
-            steps, losses = _drawable(self.measured_steps, self.measured)
+            steps, losses = self._drawable(self.measured_steps, self.measured)
             places = np.geomspace(steps[0], steps[-1], _MARKS) if steps.size else steps
             (self.measured_,) = ax.plot(
                 steps,
                 losses,
                 color=_VERMILION,
-                linewidth=1.0,
+                linestyle="none",
                 marker="o",
-                markersize=6,
+                markersize=7,
                 markerfacecolor="none",
-                markeredgewidth=1.6,
+                markeredgewidth=1.8,
+                zorder=4,
                 markevery=np.unique(np.searchsorted(steps, places * (1.0 - 1e-12))).tolist(),
                 label="measured" + self._error_text(),
             )
+        self.early_ = self._curve(
+            ax, self.early, f"early: along {count}", color=_GREEN, linestyle="-.", linewidth=2
+        )
+        self.late_ = self._curve(ax, self.late, "late: along the others", color=_PURPLE, linestyle=":", linewidth=2.6)
         self.initial_ = None
-        if start > 0.0:
-            self.initial_ = ax.axhline(start, color="black", linestyle=":", linewidth=1.2, label="loss at step 0")
+        if self.initial:
+            self.initial_ = ax.axhline(self.initial, color="black", linestyle=":", linewidth=1.2, label="loss at step 0")
         ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="loss, half the squared residual")
-        bottom = ax.get_ylim()[0]
-        if start > 0.0 and bottom < start * 10.0**-_DECADES:
-            ax.set_ylim(bottom=start * 10.0**-_DECADES)
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure
@@ -208,8 +205,17 @@ class DescentDisplay:
     def _curve(self, ax: Any, values: Any, label: str, **style: Any) -> Any:
         if values is None:
             return None
-        (line,) = ax.plot(*_drawable(self.steps, values), label=label, **style)
+        (line,) = ax.plot(*self._drawable(self.steps, values), label=label, **style)
         return line
+
+    def _drawable(self, steps: Any, values: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What has a place on logarithmic axes, in the order of the steps."""
+        steps, values = np.ravel(np.asarray(steps, dtype=np.float64)), np.ravel(np.asarray(values, dtype=np.float64))
+        shown = (steps > 0.0) & (values > 0.0) & np.isfinite(values)
+        if self.initial:
+            shown &= (values > self.initial / _RANGE) & (values < self.initial * _RANGE)
+        order = np.argsort(steps[shown], kind="stable")
+        return steps[shown][order], values[shown][order]
 
     def _error_text(self) -> str:
         if self.measured_error is None:
@@ -233,11 +239,3 @@ def _grid(forecast: DescentForecast, steps: Any, *, keep: bool) -> NDArray[np.fl
         first, last = 1.0, max(1.0, settled) if np.isfinite(settled) else _UNKNOWN_END
     grid = np.geomspace(first, last, _POINTS)
     return grid if forecast.method == "gradient_flow" else np.unique(np.round(grid))
-
-
-def _drawable(steps: Any, values: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What has a place on logarithmic axes, in the order of the steps."""
-    steps, values = np.ravel(np.asarray(steps, dtype=np.float64)), np.ravel(np.asarray(values, dtype=np.float64))
-    shown = (steps > 0.0) & (values > 0.0) & np.isfinite(values)
-    order = np.argsort(steps[shown], kind="stable")
-    return steps[shown][order], values[shown][order]

@@ -51,7 +51,7 @@ class SpectrumDisplay:
     cutoff_lines_ : list of matplotlib Line2D
         The cut-off n eps lambda_max.
     energy_lines_ : list of matplotlib Line2D or None
-        Share of ||y||^2 in the first i eigenvectors.
+        Share of ||y||^2 in the first i eigenvectors, up to the last that is resolved: what lacks to 1 there is not learned.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class SpectrumDisplay:
     >>> from underdetermined.spectrum import Spectrum
     >>> display = SpectrumDisplay.from_spectrum(Spectrum.from_gram(np.diag([4.0, 2.0, 0.0])), [1.0, 1.0, 0.0])
     >>> display.energy_lines_[0].get_ydata().tolist()
-    [0.5, 1.0, 1.0]
+    [0.5, 1.0]
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class SpectrumDisplay:
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         for number, (ax, spectrum, energy) in enumerate(zip(axes, self.spectra, energies, strict=True)):
             self._draw_eigenvalues(ax, spectrum, index_scale)
-            self._draw_energy(ax, energy)
+            self._draw_energy(ax, energy, spectrum.rank)
             if self.labels is not None:
                 ax.set_title(f"{self.labels[number]}\n" + _summary(spectrum), linespacing=1.15)
         if count == 1:
@@ -244,12 +244,13 @@ class SpectrumDisplay:
             ylabel="eigenvalue" if len(self.spectra) == 1 else "eigenvalue / largest",
         )
 
-    def _draw_energy(self, ax: Any, energy: Any) -> None:
+    def _draw_energy(self, ax: Any, energy: Any, rank: int) -> None:
         twin = line = None
         if energy is not None:
             twin = ax.twinx()
-            shares = np.minimum(np.cumsum(energy), 1.0)
-            (line,) = twin.plot(np.arange(1, len(shares) + 1), shares, color=_VERMILION, linewidth=2.2, linestyle="-.")
+            shares = np.minimum(np.cumsum(energy)[:rank], 1.0)
+            style = {"linestyle": "-.", "linewidth": 2.2, "marker": "s", "markersize": 5, "markevery": [-1] if rank else []}
+            (line,) = twin.plot(np.arange(1, rank + 1), shares, color=_VERMILION, **style)
             twin.set_ylim(0.0, 1.05)
             twin.set_ylabel(r"share of $|y|^2$ in the first i eigenvectors", color=_VERMILION)
             twin.tick_params(axis="y", colors=_VERMILION)
