@@ -1,24 +1,25 @@
 """Gaussian expectations E[f(u) f(v)] for activations without a closed form, pair by pair, and diagonals for those with one.
 
-Pairs take the shortest sum of Mehler's expansion that its own error bound allows; the few for which the largest degree is not
-enough, nearly parallel ones at a kink or a steep rise of f, take a two-dimensional quadrature.
+Pairs take the shortest sum of Mehler's expansion that its own error bound allows; the few for which the largest degree
+is not enough, nearly parallel ones at a kink or a steep rise of f, take a quadrature.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 
 from underdetermined._kernels import mehler
 
-from ._conditional import conditional_expectation
+from ._conditional import Smoothed, conditional_expectation
 from ._diagonal import DIAGONALS
+from ._pieces import Function
 from ._rows import Rows
+from ._smoothed import SMOOTHED
 
-__all__ = ["DEGREES", "DIAGONALS", "Expectation"]
+__all__ = ["DEGREES", "DIAGONALS", "SMOOTHED", "Expectation"]
 
 DEGREES = (4 * mehler.CHAINS, 64 * mehler.CHAINS)  # numbers of coefficients: for most pairs, and for the rest
 _TOLERANCE = 1e-14
 _FLOOR = 2e-15  # rounding in what the coefficients leave of E f(n g)**2, which is 1
+_SMALL = 0.02
 _BATCH = 256
 
 
@@ -29,8 +30,14 @@ class Expectation:
     """
 
     def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], scales: np.ndarray, kinks: tuple[float, ...], name: str
+        self,
+        function: Function,
+        scales: np.ndarray,
+        kinks: tuple[float, ...],
+        name: str,
+        smoothed: Smoothed | None = None,
     ) -> None:
+        self._smoothed = smoothed
         with np.errstate(all="ignore"):
             self.rows = Rows(function, scales, kinks, name)
         self._position = np.zeros(scales.size, np.intp)
@@ -63,16 +70,25 @@ class Expectation:
             result, self._position[left], self._position[right], self._coefficients, self._tails, _TOLERANCE, work
         )
         open_pairs = np.flatnonzero(np.isnan(result)) if is_last else np.zeros(0, np.intp)
-        for start in range(0, open_pairs.size, _BATCH):
-            part = open_pairs[start : start + _BATCH]
-            result[part] = self._by_quadrature(correlation[part], sine[part], left[part], right[part])
+        # Closed averages may cancel where f is nearly linear.
+        is_small = np.minimum(self.rows.scales[left[open_pairs]], self.rows.scales[right[open_pairs]]) < _SMALL
+        for group, smoothed in ((open_pairs[is_small], None), (open_pairs[~is_small], self._smoothed)):
+            for start in range(0, group.size, _BATCH):
+                part = group[start : start + _BATCH]
+                pair = correlation[part], sine[part], left[part], right[part]
+                result[part] = self._by_quadrature(*pair, smoothed)
         norms = self.rows.norms
         result *= norms[left]
         result *= norms[right]
         return result
 
     def _by_quadrature(
-        self, correlation: np.ndarray, sine: np.ndarray, left: np.ndarray, right: np.ndarray
+        self,
+        correlation: np.ndarray,
+        sine: np.ndarray,
+        left: np.ndarray,
+        right: np.ndarray,
+        smoothed: Smoothed | None,
     ) -> np.ndarray:
         rows = self.rows
         # The integration variable is that of the left row; a negative correlation mirrors the right one.
@@ -87,4 +103,5 @@ class Expectation:
             (rows.norms[left], rows.norms[right]),
             correlation,
             sine,
+            smoothed,
         )

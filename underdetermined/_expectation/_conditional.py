@@ -6,6 +6,8 @@ edges of the pieces of f. The outer integral is cut at the edges of f(n g) and, 
 Nothing degenerates as s tends to 0, where F becomes f(n' r g).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import roots_hermitenorm
 
@@ -14,6 +16,8 @@ from ._pieces import Pieces, gauss_legendre
 _POINTS, _WEIGHTS, _ = gauss_legendre(16)
 _GAUSS_POINTS, _GAUSS_WEIGHTS = roots_hermitenorm(14)
 _GAUSS_WEIGHTS /= np.sqrt(2 * np.pi)
+Smoothed = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 _END = 8.75  # the Gaussian beyond is below 1e-17 of the whole
 _GRID = np.linspace(-_END, _END, 6)
 _STEP = 1.75
@@ -65,7 +69,13 @@ def _chunks(indices: np.ndarray, points_each: int) -> list[np.ndarray]:
 
 
 def _outer_panels(
-    pieces: Pieces, outer: np.ndarray, inner: np.ndarray, correlation: np.ndarray, sine: np.ndarray, low: np.ndarray, high: np.ndarray
+    pieces: Pieces,
+    outer: np.ndarray,
+    inner: np.ndarray,
+    correlation: np.ndarray,
+    sine: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Panels (pair, left, right) of the integral over g."""
     pairs = np.arange(outer.size)
@@ -102,10 +112,12 @@ def conditional_expectation(
     norms: tuple[np.ndarray, np.ndarray],
     correlation: np.ndarray,
     sine: np.ndarray,
+    smoothed: Smoothed | None = None,
 ) -> np.ndarray:
     """E[f(n g) f(n' g')] / (norm norm') for every pair, all arguments of shape (pairs,).
 
     ranges are the ends of the integral, in terms of the first factor; where they are empty the result is 0.
+    smoothed(m, w) is E f(m + w q) in closed form, where there is one.
     """
     # The steeper factor is the outer one: its panels then resolve the other as well.
     swap = scales[0] < scales[1]
@@ -121,6 +133,10 @@ def conditional_expectation(
     points, values = points.ravel(), values.ravel()
     keep = np.flatnonzero(values)
     pair, points, values = pair[keep], points[keep], values[keep]
+    mean, spread = (inner * correlation)[pair] * points, (inner * sine)[pair]
     with np.errstate(all="ignore"):
-        values = values * (_smoothed(pieces, (inner * correlation)[pair] * points, (inner * sine)[pair]) / unit[1][pair])
-    return np.bincount(pair, values, outer.size)
+        if smoothed is None:
+            inner_values = _smoothed(pieces, mean, spread)
+        else:
+            inner_values = smoothed(mean, spread)
+        return np.bincount(pair, values * (inner_values / unit[1][pair]), outer.size)

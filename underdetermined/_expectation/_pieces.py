@@ -63,15 +63,15 @@ def find_pieces(function: Function, reach: float, finest: float, kinks: tuple[fl
         if suspect is None:
             edges = _merged(function, edges, np.array(known))
             _check(function, edges, name, reach)
-            return Pieces(function, edges, np.array(known))
+            return Pieces(function, edges, _bent(function, edges, np.array(known)))
         known = sorted({*known, _located(function, *suspect)})
     raise _unresolved(name, reach)
 
 
 def _unresolved(name: str, reach: float) -> ValueError:
     return ValueError(
-        f"activation {name!r} cannot be integrated to double precision on [{-reach:.3g}, {reach:.3g}]: it oscillates too fast, "
-        "is noisy, or has too many kinks. Scale the inputs down, return float64, or declare the kinks: "
+        f"activation {name!r} cannot be integrated to double precision on [{-reach:.3g}, {reach:.3g}]: it oscillates too "
+        "fast, is noisy, or has too many kinks. Scale the inputs down, return float64, or declare the kinks: "
         "Activation(name, function=..., function_derivative=..., kinks=(...))"
     )
 
@@ -166,6 +166,15 @@ def _merged(function: Function, edges: np.ndarray, kinks: np.ndarray) -> np.ndar
         idle = 0 if drop.size else idle + 1
         edges = np.delete(edges, drop)
     return edges
+
+
+def _bent(function: Function, edges: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Those of the known edges, 0 among them, where f does not go on as the same polynomial."""
+    place = np.searchsorted(edges, known)
+    here, inner = edges[place], (place > 0) & (place < edges.size - 1)
+    left, right = edges[np.maximum(place - 1, 0)], edges[np.minimum(place + 1, edges.size - 1)]
+    width = 0.5 * np.minimum(here - left, right - here)
+    return known[inner][~_continues(function, (here - width)[inner], here[inner], (here + width)[inner])]
 
 
 def _continues(function: Function, left: np.ndarray, middle: np.ndarray, right: np.ndarray) -> np.ndarray:
