@@ -160,6 +160,14 @@ def test_too_few_steps_are_admitted(rng):
     assert found.to_dict()["smallest"] is None
 
 
+def test_rank_deficient_operators_end_early(rng):
+    features = rng.standard_normal((300, 12))
+    found = extreme_eigenvalues(aslinearoperator(features @ features.T))
+    assert not found.is_resolved
+    assert found.n_iter[0] <= 14
+    assert found.smallest_error <= 3 * found.cutoff
+
+
 def test_seeds_and_layouts(rng):
     gram, _ = symmetric(np.geomspace(1.0, 1e-4, 40), rng)
     first = extreme_eigenvalues(gram)
@@ -257,7 +265,9 @@ def test_more_steps_and_probes_help(rng):
 def test_unresolved_fraction(rng):
     features = rng.standard_normal((120, 30))
     density = spectral_density(features @ features.T / 30, n_probes=20, n_steps=60)
-    assert density.unresolved == pytest.approx(0.75, abs=0.05)
+    assert density.cumulative(density.cutoff) == pytest.approx(0.75, abs=0.05)
+    few = spectral_density(features @ features.T / 30, n_probes=20, n_steps=5)
+    assert abs(few.cumulative(few.cutoff) - 0.75) <= few.quadrature_error(few.cutoff) + 0.05
     with pytest.raises(ValueError, match="the function is not finite at the node"):
         density.trace_of(lambda x: np.log(np.maximum(x, 0.0), where=x > 1e-10, out=np.full_like(x, np.nan)))
 

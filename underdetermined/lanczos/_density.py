@@ -42,10 +42,13 @@ class SpectralDensity:
     n_rows: int
 
     @property
-    def unresolved(self) -> float:
-        """Estimated fraction of eigenvalues at or below n eps lambda_max."""
-        cutoff = rank_cutoff((self.n_rows, self.n_rows)) * max(0.0, float(self.nodes.max()))
-        return float(self.weights[self.nodes <= cutoff].sum() / len(self.nodes))
+    def cutoff(self) -> float:
+        """Bound n eps lambda_max that a resolved eigenvalue exceeds, with the largest node for lambda_max.
+
+        ``cumulative(cutoff)`` estimates the fraction that is not resolved; few steps may not tell it from small eigenvalues,
+        and then ``quadrature_error(cutoff)`` is large.
+        """
+        return rank_cutoff((self.n_rows, self.n_rows)) * max(0.0, float(self.nodes.max()))
 
     @property
     def trace(self) -> float:
@@ -175,7 +178,7 @@ class SpectralDensity:
         Returns
         -------
         dict
-            Keys ``n_rows``, ``nodes``, ``weights``, ``trace``, ``trace_error`` and ``unresolved``.
+            Keys ``n_rows``, ``nodes``, ``weights``, ``trace``, ``trace_error`` and ``cutoff``.
         """
         return {
             "n_rows": self.n_rows,
@@ -183,7 +186,7 @@ class SpectralDensity:
             "weights": self.weights.tolist(),
             "trace": self.trace,
             "trace_error": self.trace_error,
-            "unresolved": self.unresolved,
+            "cutoff": self.cutoff,
         }
 
     def __repr__(self) -> str:

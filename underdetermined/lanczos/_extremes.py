@@ -161,7 +161,7 @@ def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenv
     start = random_directions(n, 1, seed)
 
     process = LanczosProcess(lambda v: blas.dsymv(1.0, work, v[:, 0], lower=1)[:, np.newaxis], start, min(n, max_iter))
-    _grow(process, lambda: _is_known(_bracket(process, largest=True), tol, _rounding(n)))
+    _grow(process, lambda: _is_known(_bracket(process, largest=True), max(tol, _rounding(n))))
     top, lowest = _end(process, largest=True), _end(process, largest=False)
     _refuse_negative(lowest.value, top.value, n)
     factor = cholesky_in_place(work)
@@ -174,7 +174,7 @@ def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenv
 
     def is_done() -> bool:
         value, error = _bracket(inverse, largest=True)
-        return _is_known((value, error), tol, floor * value)
+        return _is_known((value, error), max(tol, floor * value))
 
     _grow(inverse, is_done)
     value, error = _bracket(inverse, largest=True)
@@ -196,7 +196,11 @@ def _of_operator(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEige
 
     def is_done() -> bool:
         top, bottom = _bracket(process, largest=True), _bracket(process, largest=False)
-        return _is_known(top, tol, _rounding(n)) and _is_known(bottom, tol, _rounding(n) * top[0] / max(bottom[0], EPS))
+        floor = _rounding(n) * top[0]
+        # A Ritz value below the floor settles that the smallest eigenvalue is not resolved.
+        return _is_known(top, max(tol, _rounding(n))) and (
+            bottom[0] <= floor or _is_known(bottom, max(tol, floor / bottom[0]))
+        )
 
     _grow(process, is_done)
     top, bottom = _end(process, largest=True), _end(process, largest=False)
@@ -217,9 +221,9 @@ def _grow(process: LanczosProcess, is_done: Callable[[], bool]) -> None:
             return
 
 
-def _is_known(bracket: tuple[float, float], tol: float, floor: float) -> bool:
+def _is_known(bracket: tuple[float, float], tol: float) -> bool:
     value, error = bracket
-    return error <= max(tol, floor) * abs(value)
+    return error <= tol * abs(value)
 
 
 def _end(process: LanczosProcess, *, largest: bool) -> _End:
