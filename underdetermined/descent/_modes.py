@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 METHODS = ("gradient_descent", "gradient_flow", "heavy_ball", "nesterov")
 WITH_MOMENTUM = METHODS[2:]
 _BLOCK_ENTRIES = 2**20
+_LARGEST = float(np.finfo(np.float64).max) / 16.0
+_LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
 _SPLITTER = 2.0**27 + 1.0
 
 
@@ -156,7 +158,7 @@ def gradient_descent_modes(eigenvalues: FloatArray, learning_rate: float) -> Mod
     """
     high, low = _product(eigenvalues, learning_rate)
     away = (1.0 - high) - low
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # The argument of each logarithm is the difference that is exact there.
         near_one = np.where(high < 1.0, np.log1p(-high - low), np.log1p((high - 2.0) + low))
         logs = np.where(np.abs(away) < 0.5, np.log(np.abs(away)), near_one)
@@ -177,12 +179,12 @@ def gradient_flow_modes(eigenvalues: FloatArray, learning_rate: float) -> Modes:
     -------
     Modes
     """
-    return _plain(np.ones_like(eigenvalues), -learning_rate * eigenvalues)
+    return _plain(np.ones_like(eigenvalues), -_product(eigenvalues, learning_rate)[0])
 
 
 def _plain(sign: FloatArray, log_radius: FloatArray) -> Modes:
     zero = np.zeros_like(sign)
-    return Modes(sign, log_radius, zero, zero, zero, np.ones_like(sign))
+    return Modes(sign, np.minimum(log_radius, _LARGEST_LOG), zero, zero, zero, np.ones_like(sign))
 
 
 def momentum_modes(method: str, eigenvalues: FloatArray, learning_rate: float, momentum: float) -> Modes:
@@ -222,10 +224,10 @@ def momentum_modes(method: str, eigenvalues: FloatArray, learning_rate: float, m
     half, product = 0.5 * np.where(is_mirrored, *sums[::-1]), np.where(is_mirrored, *products[::-1])
     centre = 0.5 * np.abs(p)
     # Roots near 1 have a small 1 - z, roots near 0 a small z: the discriminant is formed from the small one.
-    discriminant = np.where(centre > 0.5, half**2 - product, centre**2 - q)
-    root = np.sqrt(np.abs(discriminant))
-    is_complex = discriminant < 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        discriminant = np.where(centre > 0.5, half**2 - product, centre**2 - q)
+        root = np.sqrt(np.abs(discriminant))
+        is_complex = discriminant < 0.0
         dominant = centre + root
         gap = np.where(half > 0.0, product / (half + root), half - root)
         real = np.where(dominant > 0.5, np.log1p(-gap), np.log(dominant))
@@ -237,7 +239,7 @@ def momentum_modes(method: str, eigenvalues: FloatArray, learning_rate: float, m
         log_ratio = np.where(radius > 0.0, np.log1p(-2.0 * np.minimum(centre, root) / dominant), 0.0)
     return Modes(
         sign=np.where(is_mirrored, -1.0, 1.0),
-        log_radius=log_radius,
+        log_radius=np.minimum(log_radius, _LARGEST_LOG),
         slope=slope,
         angle=np.where(is_complex, np.arctan2(root, centre), 0.0),
         log_ratio=np.where(is_complex, 0.0, log_ratio),
@@ -278,7 +280,7 @@ def _product(values: FloatArray, factor: float) -> tuple[FloatArray, FloatArray]
     At t = 1e12 steps the rounding of eta lambda alone would change (1 - eta lambda)^t in its fourth digit.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        high = values * factor
+        high = np.clip(values * factor, -_LARGEST, _LARGEST)
         (a, b), (c, d) = _halves(values), _halves(np.float64(factor))
         low = ((a * c - high) + a * d + b * c) + b * d
     return high, np.where(np.isfinite(low) & (np.abs(high) > 1e-280), low, 0.0)

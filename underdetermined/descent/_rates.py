@@ -168,7 +168,8 @@ def optimal_learning_rate(spectrum: Spectrum, method: str = "gradient_descent", 
     Notes
     -----
     The rates of gradient descent and heavy ball minimise the largest asymptotic factor per step over all resolved
-    eigenvalues, for any given momentum; with `optimal_momentum` heavy ball has 4 / (sqrt(L) + sqrt(l))^2, the best pair. The
+    eigenvalues, for any given momentum; with `optimal_momentum` heavy ball has 4 / (sqrt(L) + sqrt(l))^2, the best pair. Its
+    residual along the leading eigenvectors grows at first, by a factor of up to about sqrt(L / l), before it decays. The
     rate of Nesterov's method is the usual one, to which its momentum is optimal; the pair of smallest asymptotic
     factor is rate 4 / (3 L + l), momentum (r - 2) / (r + 2) with r = sqrt(3 L / l + 1).
 
