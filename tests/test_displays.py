@@ -43,6 +43,76 @@ def test_zero_is_drawn_at_the_edge(axes):
     np.testing.assert_allclose([*display.chosen_.get_xdata(), *display.chosen_.get_ydata()], [0.01, 1.0])
 
 
+def test_band_is_one_standard_error(estimator, axes):
+    path = estimator.loo_path_
+    band = LeaveOneOutDisplay.from_estimator(estimator, ax=axes).band_.get_paths()[0].vertices
+    for edge in (path.errors - path.standard_errors, path.errors + path.standard_errors):
+        drawn = [np.abs(np.log(band / point)).sum(axis=1).min() for point in zip(path.alphas, edge, strict=True)]
+        np.testing.assert_allclose(drawn, 0, atol=1e-9)
+
+
+def test_limit_is_marked_where_the_curve_reaches_it(axes):
+    level, steep = ([1e-3, 1e-2, 1e-1], [1.0, 0.99, 0.5]), ([1e-3, 1e-2, 1e-1], [1.0, 0.8, 0.5])
+    for path, method, reached in [
+        (level, None, True),
+        (level, "eigendecomposition", True),
+        (level, "subset", True),
+        (level, "cholesky", False),  # a search knows its neighbourhood only
+        (steep, "eigendecomposition", False),
+        (([0.0, 1e-2], [1.0, 0.5]), "cholesky", True),
+        (([1e-2], [1.0]), None, False),
+    ]:
+        display = LeaveOneOutDisplay(*path, chosen=1e-2, method=method, n_rows=7).plot(axes)
+        assert (display.limit_ is not None) == reached
+    display = LeaveOneOutDisplay(*level, chosen=0.1, limit="least squares").plot(axes)
+    np.testing.assert_array_equal(display.limit_.get_ydata(), [1.0, 1.0])
+    assert "least squares: 1" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(("width", "limit"), [(64, "interpolation"), (20, "least squares")])
+def test_limit_of_an_estimator(width, limit, axes):
+    table = load_dataset("diabetes")
+    model = RandomFeatureRegressor(width, random_state=0).fit(table.inputs[:60], table.target[:60])
+    LeaveOneOutDisplay.from_estimator(model, ax=axes)
+    assert f"\u2190 {limit}" in [text.get_text() for text in axes.texts]
+    assert axes.get_legend().get_title().get_text() == "exact: each of 60 rows left out"
+
+
+@pytest.mark.parametrize(
+    ("order", "caption"),
+    [(30, "exact, penalties searched: each of 60 rows left out"), (10, "estimate: each of a subset of 60 rows left out")],
+)
+def test_caption_says_how_large_systems_were_treated(order, caption, axes, monkeypatch):
+    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._base.SEARCH_LOO_ORDER", order)
+    table = load_dataset("diabetes")
+    model = RandomFeatureRegressor(30, random_state=0).fit(table.inputs[:60], table.target[:60])
+    LeaveOneOutDisplay.from_estimator(model, ax=axes)
+    assert axes.get_legend().get_title().get_text() == caption
+
+
+def test_single_penalty_without_standard_error(axes):
+    model = RandomFeatureRegressor(8, random_state=0).fit([[1.0]], [2.0])
+    display = LeaveOneOutDisplay.from_estimator(model, ax=axes)
+    assert display.band_ is None
+    display.figure_.canvas.draw()
+
+
+def test_zero_errors_need_no_logarithm(axes):
+    display = LeaveOneOutDisplay([0.1, 1.0], [0.0, 0.0], chosen=1.0, standard_errors=[0.0, 0.0]).plot(axes)
+    display.figure_.canvas.draw()
+    some = LeaveOneOutDisplay([0.1, 1.0], [0.0, 2.0], chosen=0.1, standard_errors=[0.0, 1.0]).plot(Figure().subplots())
+    some.figure_.canvas.draw()
+
+
+def test_curve_keeps_clear_of_the_legend(estimator):
+    display = LeaveOneOutDisplay.from_estimator(estimator)
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert display.ax_.transData.transform(np.column_stack(display.line_.get_data()))[:, 1].max() < legend.y0
+    plt.close(display.figure_)
+
+
 def test_new_figure_without_axes():
     display = LeaveOneOutDisplay([0.1, 1.0], [2.0, 3.0], chosen=0.1).plot()
     assert display.figure_ is display.ax_.figure

@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from underdetermined._compat import check_matplotlib_support
+
+_BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#666666"
+_FONT_SIZE = 14
+# The curve has levelled off to the left if its last two errors agree that well.
+_LEVEL = 0.05
+# Room above the curve for the legend, as a fraction of the axis.
+_HEADROOM = 0.35
+_CAPTIONS = {
+    "eigendecomposition": "exact: each of {n} rows left out",
+    "cholesky": "exact, penalties searched: each of {n} rows left out",
+    "subset": "estimate: each of a subset of {n} rows left out",
+}
 
 
 class LeaveOneOutDisplay:
@@ -22,6 +34,14 @@ class LeaveOneOutDisplay:
         Mean squared leave-one-out error of each.
     chosen : float
         The penalty that was taken.
+    standard_errors : array_like of shape (n_alphas,), default=None
+        Standard error of each, drawn as a band; None for no band.
+    method : {"eigendecomposition", "cholesky", "subset"}, default=None
+        How the errors were obtained, as in `LeaveOneOutPath`, for the caption; None for no caption.
+    n_rows : int, default=None
+        Rows that were left out, for the caption.
+    limit : str, default="interpolation"
+        What the fit tends to as alpha tends to 0.
 
     Attributes
     ----------
@@ -33,6 +53,10 @@ class LeaveOneOutDisplay:
         The curve.
     chosen_ : matplotlib Line2D
         The mark at the chosen penalty.
+    band_ : matplotlib PolyCollection or None
+        One standard error to both sides.
+    limit_ : matplotlib Line2D or None
+        The error in the limit alpha -> 0, where the curve reaches it: it ends at 0, or has levelled off to the left.
 
     Examples
     --------
@@ -42,10 +66,24 @@ class LeaveOneOutDisplay:
     'penalty alpha'
     """
 
-    def __init__(self, alphas: ArrayLike, errors: ArrayLike, *, chosen: float) -> None:
+    def __init__(
+        self,
+        alphas: ArrayLike,
+        errors: ArrayLike,
+        *,
+        chosen: float,
+        standard_errors: ArrayLike | None = None,
+        method: str | None = None,
+        n_rows: int | None = None,
+        limit: str = "interpolation",
+    ) -> None:
         self.alphas = alphas
         self.errors = errors
         self.chosen = chosen
+        self.standard_errors = standard_errors
+        self.method = method
+        self.n_rows = n_rows
+        self.limit = limit
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> LeaveOneOutDisplay:
@@ -77,10 +115,19 @@ class LeaveOneOutDisplay:
                 f"the estimator was fitted with alpha={estimator.alpha!r} and has no leave-one-out path; "
                 "fit it with alpha='loo'"
             )
-        return cls(path.alphas, path.errors, chosen=estimator.alpha_).plot(ax, **kwargs)
+        display = cls(
+            path.alphas,
+            path.errors,
+            chosen=estimator.alpha_,
+            standard_errors=path.standard_errors,
+            method=path.method,
+            n_rows=path.n_rows,
+            limit="interpolation" if estimator.rank_ < estimator.width_ else "least squares",
+        )
+        return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, **kwargs: Any) -> LeaveOneOutDisplay:
-        """Draw the curve on logarithmic axes and mark the chosen penalty.
+        """Draw the curve on logarithmic axes, its standard error, the chosen penalty and where the fit tends to.
 
         Parameters
         ----------
@@ -95,29 +142,65 @@ class LeaveOneOutDisplay:
             This display.
         """
         check_matplotlib_support("LeaveOneOutDisplay.plot")
+        import matplotlib
         import matplotlib.pyplot as plt
 
-        if ax is None:
-            _, ax = plt.subplots()
-        alphas = np.asarray(self.alphas, dtype=np.float64)
-        errors = np.asarray(self.errors, dtype=np.float64)
-        smallest = alphas[alphas > 0].min(initial=np.inf)
-        edge = smallest / 10.0 if np.isfinite(smallest) else 1.0
-        shown = np.where(alphas > 0, alphas, edge)
-        order = np.argsort(shown)
-        style = {"color": "#0072B2", "marker": "o", "markersize": 5, "linewidth": 2} | kwargs
-        (self.line_,) = ax.plot(shown[order], errors[order], **style)
-        (self.chosen_,) = ax.plot(
-            max(self.chosen, edge),
-            np.interp(np.log(max(self.chosen, edge)), np.log(shown[order]), errors[order]),
-            color="#D55E00",
-            marker="D",
-            markersize=11,
-            linestyle="none",
-            label=f"chosen: {self.chosen:.2g}",
-        )
-        ax.set(xscale="log", yscale="log", xlabel="penalty alpha", ylabel="leave-one-out mean squared error")
-        ax.legend()
+        with matplotlib.rc_context({"font.size": _FONT_SIZE} if ax is None else {}):
+            if ax is None:
+                _, ax = plt.subplots(figsize=(8.0, 5.5), layout="constrained")
+            self._draw(ax, kwargs)
         self.ax_ = ax
         self.figure_ = ax.figure
         return self
+
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
+        alphas = np.asarray(self.alphas, dtype=np.float64)
+        smallest = alphas[alphas > 0].min(initial=np.inf)
+        edge = smallest / 10.0 if np.isfinite(smallest) else 1.0
+        order = np.argsort(alphas)
+        shown = np.maximum(alphas[order], edge)
+        errors = np.asarray(self.errors, dtype=np.float64)[order]
+        style = {"color": _BLUE, "marker": "o", "markersize": 5, "linewidth": 2, "label": "left-out rows"} | style
+        (self.line_,) = ax.plot(shown, errors, **style)
+        has_errors = bool((errors > 0).any())
+        ax.set(xscale="log", yscale="log" if has_errors else "linear", xlabel="penalty alpha")
+        ax.set_ylabel("leave-one-out mean squared error\n(squared units of the targets)")
+        self.band_ = None
+        if self.standard_errors is not None and np.isfinite(self.standard_errors).all():
+            spread = np.asarray(self.standard_errors, dtype=np.float64)[order]
+            # A standard error is at most the error itself, and zero has no place on a logarithmic axis.
+            low = np.maximum(errors - spread, 0.05 * errors)
+            color = self.line_.get_color()
+            label = "one standard error"
+            self.band_ = ax.fill_between(shown, low, errors + spread, color=color, alpha=0.2, linewidth=0, label=label)
+        self.limit_ = None
+        if self._reaches_limit(alphas[order], errors):
+            self.limit_ = ax.axhline(
+                errors[0], color=_GREY, linestyle="--", linewidth=2, zorder=1, label=f"{self.limit}: {errors[0]:.3g}"
+            )
+        place = max(self.chosen, edge)
+        error = np.interp(np.log(place), np.log(shown), errors)
+        (self.chosen_,) = ax.plot(
+            place,
+            error,
+            color=_VERMILION,
+            marker="D",
+            markersize=11,
+            linestyle="none",
+            label=f"chosen: {error:.3g} at alpha {self.chosen:.2g}",
+        )
+        # Beside the label of the axis, where no curve can pass.
+        below = f"\u2190 {self.limit}"
+        size = ax.xaxis.label.get_size()
+        ax.annotate(below, (0, 0), (0, -6 - 1.7 * size), "axes fraction", "offset points", va="top", color=_GREY, size=size)
+        if has_errors:
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high * (high / low) ** _HEADROOM)
+        caption = None if self.method is None else _CAPTIONS[self.method].format(n=f"{self.n_rows:,}")
+        ax.legend(loc="upper center", ncols=2, title=caption, fontsize="small", title_fontsize="small", framealpha=1.0)
+
+    def _reaches_limit(self, alphas: NDArray[np.float64], errors: NDArray[np.float64]) -> bool:
+        """Whether the leftmost error is that of the limit alpha -> 0; a search stays near its minimum."""
+        if alphas[0] == 0.0:
+            return True
+        return self.method != "cholesky" and len(errors) > 1 and abs(errors[1] - errors[0]) <= _LEVEL * errors[0]
