@@ -317,9 +317,10 @@ def test_correlations_of_zero_rows():
     np.testing.assert_array_equal(sine, [[1, 1], [1, 0]])
 
 
-def test_the_sine_of_long_rows_that_differ_in_the_pivot():
-    x = np.ones(3000)
-    z = x + 2.0**-20 * (np.arange(3000) == 0)
+def test_the_sine_of_long_rows_that_differ_in_the_pivot(rng):
+    x = rng.uniform(0.9, 0.99, 3000)
+    x[7] = 1.0
+    z = x + 1e-6 * (x == 1.0) + 1e-9 * rng.standard_normal(3000)
     rho, sine = np.array([[x @ z]]), np.zeros((1, 1))
     correlations(rho, x[None], z[None], np.array([x @ x]), np.array([z @ z]), 1.0, 0.0, sine)
     with mpmath.workdps(DIGITS):
