@@ -49,7 +49,7 @@ def _first_bounded(modes: Modes, energy: FloatArray, tol: float) -> float:
 
     def is_bounded(step: float) -> bool:
         with np.errstate(over="ignore"):
-            return bool(np.sqrt((energy * modes.envelope(step) ** 2)[present].sum()) <= tol)
+            return bool(np.sqrt((energy[present] * modes.envelope(step)[present] ** 2).sum()) <= tol)
 
     if is_bounded(0.0):
         return 0.0
