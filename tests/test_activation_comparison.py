@@ -217,6 +217,12 @@ def test_one_row_constant_column_zero_rows():
     assert [row.rank for row in zero.rows] == [row.attainable_rank for row in zero.rows] == [1, 2]
 
 
+@pytest.mark.parametrize("kind", ["nngp", "ntk", "features"])
+def test_rounding_never_adds_to_the_rank(kind):
+    found = compare_activations(np.zeros((4, 2)), np.arange(4.0), kind=kind, random_state=0)
+    assert {(row.attainable_rank, row.rank, row.steps[2]) for row in found.rows} == {(1, 1, np.inf)}
+
+
 X2, Y2 = [[1.0], [2.0]], [1.0, 2.0]
 
 
@@ -243,6 +249,11 @@ X2, Y2 = [[1.0], [2.0]], [1.0, 2.0]
 def test_what_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         compare_activations(*arguments, **options)
+
+
+def test_memory_of_a_layer_is_told():
+    with pytest.raises(MemoryError, match="10000000000000 hidden neurons with 1 inputs each needs 160000000000000 bytes"):
+        compare_activations(X2, kind="features", width=10**13)
 
 
 @pytest.mark.parametrize("options", [{"activations": [3]}, {"kind": "features", "width": 2.5}, {"weight_scale": "big"}])

@@ -50,6 +50,8 @@ def number(value: float | None) -> str:
     """
     if value is None or isnan(value):
         return MISSING
+    if value == 0.0:
+        return "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from underdetermined._validation import check_matrix, check_number, check_targets
+from underdetermined._validation import check_matrix, check_memory, check_number, check_targets
 from underdetermined.activation_comparison._notes import notes_on
 from underdetermined.activation_comparison._result import TOLERANCES, ActivationComparison, ActivationRow, Kind
 from underdetermined.activations import Activation, get_activation, names
@@ -86,7 +86,7 @@ def compare_activations(
     For each activation O(n^2 d) for the matrix (n^2 width for features) and O(n^3) for its eigenvalues, with y about
     four times as much for the eigenvectors. One matrix and its eigenvectors are held at a time, some 40 n^2 bytes;
     the result keeps O(n) numbers for each activation. An activation whose kernel overflows on these rows keeps its
-    place in the table, with the reason.
+    place in the table, with the reason. Eigenvalues beyond the attainable rank are exactly zero and set to zero.
 
     Steps are those of gradient descent on half the squared error, with the learning rate 2 / (lambda_max +
     lambda_min) over the resolved eigenvalues; for ``kind="ntk"`` they are the forecast of the infinite width.
@@ -112,6 +112,7 @@ def compare_activations(
     if kind == "features":
         width = _check_width(width, n)
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        check_memory(8 * (d + 1) * width, f"{width} hidden neurons with {d} inputs each")
         weights, biases = sample_gaussian(d, width, seed=seed)
         layer = FeatureMap(weights * weight, biases * bias if bias else None)
 
@@ -142,6 +143,11 @@ def compare_activations(
 
 
 def _row(label: str, spectrum: Spectrum, reason: Attainability, targets: NDArray[np.float64] | None) -> ActivationRow:
+    if spectrum.rank > reason.rank:
+        # Entries of equal rows may be rounded differently by more than n eps, and theory knows the rank.
+        values = spectrum.eigenvalues.copy()
+        values[reason.rank :] = 0.0
+        spectrum = replace(spectrum, eigenvalues=values)
     bare = replace(spectrum, eigenvectors=None)  # n x n vectors of twenty activations would not fit
     if targets is None:
         return ActivationRow(label, bare, reason.rank, reason.explanation)
