@@ -11,6 +11,7 @@ from scipy import sparse
 
 from underdetermined import Activation, FeatureMap, gram_matrix
 from underdetermined.gram import gram_operator, ntk_matrix, ntk_operator
+from underdetermined.kernels import nngp_kernel, ntk_kernel
 
 SMOOTH = ["tanh", "gelu", "erf", "sin_cos", "exp", "softplus"]
 
@@ -78,6 +79,25 @@ def test_mean_over_output_weights(network, rng):
     kernels = np.array([ntk_matrix(layer, X, rng.standard_normal(6)) for _ in range(2000)])
     error = np.abs(kernels.mean(axis=0) - ntk_matrix(layer, X)) / (kernels.std(axis=0) / np.sqrt(2000) + 1e-12)
     assert error.max() < 5.0
+
+
+@pytest.mark.parametrize("bias_scale", [0.0, 0.7])
+@pytest.mark.parametrize("name", ["relu", "gelu", "sin_cos", "step"])
+def test_mean_is_the_kernel_of_infinite_width(name, bias_scale, rng):
+    X = rng.standard_normal((5, 3))
+    options = {"activation": name, "weight_scale": 0.8, "bias_scale": bias_scale}
+
+    def draw():
+        biases = bias_scale * rng.standard_normal(300) if bias_scale else None
+        return FeatureMap(0.8 * rng.standard_normal((3, 300)), biases, name)
+
+    layers = [draw() for _ in range(200)]
+    pairs = [
+        (nngp_kernel(X, **options), np.array([gram_matrix(layer.operator(X)) for layer in layers])),
+        (ntk_kernel(X, **options), np.array([ntk_matrix(layer, X, rng.standard_normal(300)) for layer in layers])),
+    ]
+    worst = [np.abs((drawn.mean(0) - kernel) / (drawn.std(0) / np.sqrt(200) + 1e-12)).max() for kernel, drawn in pairs]
+    assert max(worst) < 5.0
 
 
 FORMS = {

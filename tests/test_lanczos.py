@@ -12,7 +12,7 @@ from tolerances import EPS
 
 from underdetermined import FeatureMap, _validation, gram_matrix
 from underdetermined.gram import gram_operator, ntk_matrix, ntk_operator
-from underdetermined.lanczos import extreme_eigenvalues, spectral_density
+from underdetermined.lanczos import SpectralDensity, extreme_eigenvalues, spectral_density
 from underdetermined.spectrum import Spectrum
 
 FORMS = {"array": np.asarray, "operator": aslinearoperator}
@@ -248,6 +248,15 @@ def test_density_is_exact_for_low_moments(rng):
     moments = [np.einsum("ij,ij->j", probes, np.linalg.matrix_power(gram, p) @ probes) for p in range(8)]
     seen = [(density.weights * density.nodes**p).sum(axis=1) for p in range(8)]
     np.testing.assert_allclose(seen, moments, rtol=1e-12)
+
+
+def test_cumulative_by_hand():
+    density = SpectralDensity(np.array([[1.0, 2.0], [1.0, 4.0]]), np.array([[0.25, 0.75], [0.5, 0.5]]), 4)
+    np.testing.assert_array_equal(density.cumulative([0.5, 1.0, 2.0, 3.0, 4.0]), [0.0, 0.375, 0.75, 0.75, 1.0])
+    np.testing.assert_array_equal(density.quadrature_error([0.5, 1.0, 2.0, 4.0]), [0.375, 0.625, 0.625, 0.625])
+    np.testing.assert_allclose(density.standard_error([0.5, 1.0, 2.0, 4.0]), [0.0, 0.125, 0.25, 0.0])
+    assert density.trace_of(lambda x: x) == pytest.approx((8.5, 1.5))
+    assert density.cutoff == 16 * EPS
 
 
 def test_more_steps_and_probes_help(rng):
