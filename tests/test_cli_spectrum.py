@@ -80,7 +80,7 @@ def test_progress(run, csv_file):
 
 def test_duplicates_are_explained(run, csv_file):
     out = run(csv_file, "--target", "height", "--activations", "relu", "--quiet", "--kind", "ntk")[1]
-    assert "1 rows repeat another row, (0, 29)" in out
+    assert "1 row repeats another row, (0, 29)" in out
     assert "never" in out
     assert "on both layers" in out
 

@@ -64,7 +64,7 @@ def _ties(known: Sequence[tuple[ActivationRow, Attainability]]) -> Iterable[str]
     if duplicates:
         repeated = sum(len(group) for group in duplicates) - len(duplicates)
         yield (
-            f"{repeated} rows repeat another row, {_groups(list(duplicates))}: every activation gives equal rows equal "
+            f"{repeated} {'row repeats' if repeated == 1 else 'rows repeat'} another row, {_groups(list(duplicates))}: every activation gives equal rows equal "
             "outputs, so that the matrix is singular; merge them and average their targets"
         )
     explained: dict[object, list[tuple[ActivationRow, Attainability]]] = {}
