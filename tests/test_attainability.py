@@ -279,6 +279,16 @@ def test_null_vectors_of_rows_of_many_sizes(rng):
         assert np.abs(result.null_vectors.T @ outputs).max() <= 1e-13 * np.linalg.norm(outputs)
 
 
+def test_the_constant_of_zero_rows_is_weighed_against_that_of_pairs(rng):
+    X = np.vstack([THREE_PAIRS, np.zeros((3, 2))])
+    jump = Activation("jump", homogeneous=0, function=lambda t: np.where(t >= 0, 3.0, 1.0))
+    for activation in (jump, CATALOGUE["sigmoid"]):
+        result = attainable_rank(X, activation=activation)
+        outputs = activation.value(X @ rng.standard_normal((2, 50)))
+        assert result.deficiency == 5
+        np.testing.assert_allclose(result.null_vectors.T @ outputs, 0.0, atol=1e-13)
+
+
 def test_planted_groups_among_many_rows(rng):
     X = rng.standard_normal((30000, 2))
     X[1::3] = -0.3 * X[::3]

@@ -142,6 +142,10 @@ def test_functions_of_a_user_count_by_the_facts_they_bring():
     grid = np.random.default_rng(0).standard_normal((20, 2))
     assert attainable_rank(grid, activation=known).rank == 2 + 4
     assert "may be smaller" not in attainable_rank(grid, activation=known).explanation
+    for power, dimension in ((3, 4), (4, 5), (6, 7)):
+        degrees = (power, -1) if power % 2 == 0 else (-1, power)
+        monomial = Activation("monomial", (), *degrees, function=lambda t, power=power: t**power)
+        assert attainable_rank(grid, activation=monomial).rank == dimension
     assert attainable_rank(np.zeros((2, 2)), activation=np.tanh).rank == 0
     assert attainable_rank(THREE_PAIRS, activation=Activation("odd", even_degree=-1, function=np.arctan)).rank == 3
     jump = Activation("jump", homogeneous=0, function=lambda t: (t >= 0).astype(float))
@@ -186,6 +190,8 @@ def test_null_vectors_that_do_not_fit_are_refused_and_not_needed(monkeypatch):
     with pytest.raises(MemoryError, match="50000 x 49999 matrix of null vectors .* needs 19999600000 bytes"):
         result.null_vectors  # noqa: B018
     assert result.is_attainable(np.ones(50000)) and not result.is_attainable(np.arange(50000.0))
+    with pytest.raises(MemoryError, match="the grouping of 100 rows of 300000 inputs needs 1440000000 bytes"):
+        attainable_rank(np.zeros((100, 300000)), activation="relu")
     rows = np.random.default_rng(0).standard_normal((20000, 4))
     with pytest.raises(MemoryError, match="20000 x 20000 kernel of polynomials of degree 30"):
         attainable_rank(rows, activation="geometric_hermite(0.5, 30)")

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from underdetermined._linalg import EPS, Array
+from underdetermined._validation import check_memory
 
 # A row, a multiple of it and their computed lengths differ by some 3 eps; the rest is room for sums of many inputs.
 _ROUNDING = 16.0 * EPS
@@ -104,7 +105,13 @@ def group_rows(matrix: Array) -> Lines:
     Returns
     -------
     Lines
+
+    Raises
+    ------
+    MemoryError
+        If some six copies of the matrix do not fit.
     """
+    check_memory(48 * matrix.size, f"the grouping of {matrix.shape[0]} rows of {matrix.shape[1]} inputs")
     rows, exponent = _rescaled(matrix)
     norm = np.linalg.norm(rows, axis=1)
     is_zero = norm == 0.0

@@ -9,8 +9,6 @@ import numpy as np
 from underdetermined._linalg import EPS
 from underdetermined.activations import Activation
 
-_QUADRATURE = 1e-10
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -111,16 +109,14 @@ def _monomials(activation: Activation) -> dict[int, float]:
         return {}
     hermite = activation.hermite_coefficients(top)
     hermite[[k for k in range(top + 1) if degrees[k % 2] is None]] = 0.0
-    # A quadrature is accurate relative to the root mean square, closed forms coefficient by coefficient.
-    accuracy, noise = 8.0 * (top + 1.0) * EPS, 0.0
-    if activation.function is not None:
-        accuracy, noise = _QUADRATURE, float(np.linalg.norm(hermite))
+    # Some roundings per term, and as much again where the coefficients come from quadrature.
+    accuracy = 32.0 * (top + 1.0) * EPS
     total, size = np.zeros((2, top + 1))
     previous, current = np.zeros((2, top + 1))
     current[0] = 1.0
     for k, coefficient in enumerate(hermite):
         total += coefficient * current
-        size += (abs(coefficient) + noise) * np.abs(current)
+        size += abs(coefficient) * np.abs(current)
         following = (np.roll(current, 1) - np.sqrt(k) * previous) / np.sqrt(k + 1.0)
         following[0] = -np.sqrt(k) * previous[0] / np.sqrt(k + 1.0)
         previous, current = current, following

@@ -52,7 +52,7 @@ def attainable_rank(
     ValueError
         If X is not a finite, non-empty matrix, or the activation is not known.
     MemoryError
-        If the matrix of polynomials (below) does not fit.
+        If six copies of X, or the matrix of polynomials (below), do not fit.
 
     Notes
     -----
