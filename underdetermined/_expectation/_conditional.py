@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import roots_hermitenorm
 
-from ._pieces import Pieces, gauss_legendre
+from ._pieces import Pieces, edges_between, gauss_legendre
 
 _POINTS, _WEIGHTS, _ = gauss_legendre(16)
 _GAUSS_POINTS, _GAUSS_WEIGHTS = roots_hermitenorm(14)
@@ -28,20 +28,14 @@ def _density(points: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * points * points) * (2 * np.pi) ** -0.5
 
 
-def _between(edges: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the first edge above ``low``, and how many lie between ``low`` and ``high``."""
-    first = np.searchsorted(edges, low, "right")
-    return first, np.maximum(np.searchsorted(edges, high, "left") - first, 0)
-
-
 def _smoothed(pieces: Pieces, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """E_q f(mean + spread q) for q ~ N(0, 1)."""
     edges = pieces.edges
     low, high = mean - _END * spread, mean + _END * spread
-    first, count = _between(edges, low, high)
+    first, count = edges_between(edges, low, high)
     widths = np.diff(edges, prepend=-np.inf, append=np.inf)
     narrowest = np.minimum(widths[first], widths[np.minimum(first + count, widths.size - 1)])
-    _, bent = _between(pieces.kinks, low, high)
+    _, bent = edges_between(pieces.kinks, low, high)
     is_plain = (count == 0) | ((count == 1) & (bent == 0) & (high - low <= narrowest))
     result = np.empty(mean.size)
     for chosen in _chunks(np.flatnonzero(is_plain), _GAUSS_POINTS.size):
@@ -92,7 +86,7 @@ def _outer_panels(
         # The partition of f, seen from g; a negative correlation mirrors it.
         sign = np.ones(outer.size) if scale is outer else np.sign(correlation)
         ends = np.sort(np.stack([sign * low * scale, sign * high * scale]), axis=0)
-        first, count = _between(pieces.edges, ends[0], ends[1])
+        first, count = edges_between(pieces.edges, ends[0], ends[1])
         pair = np.repeat(pairs, count)
         number = np.arange(pair.size) - np.repeat(np.cumsum(count) - count, count)
         owner.append(pair)

@@ -27,7 +27,7 @@ NODES, WEIGHTS, _LEGENDRE = gauss_legendre(20)
 _ROUNDING = 2e-14
 _NOISE, _SHRINKING = 1e-11, 0.7  # f is known no better if halving a panel does not shrink so small a tail
 _SUSPICIOUS_DEPTH = 12
-_MAX_KINKS = 64
+_MAX_KINKS = 512
 _MAX_PANELS = 2**14
 _CHECK = 1e-12
 
@@ -47,6 +47,12 @@ def panel_points(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.nd
     return left[:, None] + half[:, None] * (1.0 + NODES), half
 
 
+def edges_between(edges: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the first edge above ``low``, and how many lie between ``low`` and ``high``."""
+    first = np.searchsorted(edges, low, "right")
+    return first, np.maximum(np.searchsorted(edges, high, "left") - first, 0)
+
+
 def legendre_tail(values: np.ndarray) -> np.ndarray:
     """Largest of the last Legendre coefficients of values at the nodes, along the last axis."""
     return np.abs(values @ _LEGENDRE[:, -3:]).max(axis=-1)
@@ -60,6 +66,7 @@ def find_pieces(function: Function, reach: float, finest: float, kinks: tuple[fl
     known = sorted({0.0, *(kink for kink in kinks if abs(kink) < reach)})
     for _ in range(_MAX_KINKS):
         edges, suspect = _bisected(function, reach, finest, np.array(known), name)
+        suspect = suspect or _hidden(function, edges, np.array(known))
         if suspect is None:
             edges = _merged(function, edges, np.array(known))
             _check(function, edges, name, reach)
@@ -96,7 +103,7 @@ def _bisected(
     """Edges of resolved panels; or, at the first sign of a kink, the panel that has it and the tolerance there."""
     edges = _start(reach, known)
     left, right = edges[:-1], edges[1:]
-    envelope = _envelope(left, right, _measure(function, left, right)[1])
+    envelope = _envelope(function, left, right, _measure(function, left, right)[1])
     before = np.full(left.size, np.inf)
     done = [np.array([reach])]
     total = 0
@@ -127,26 +134,55 @@ def _bisected(
     raise _unresolved(name, reach)
 
 
-def _envelope(left: np.ndarray, right: np.ndarray, peak: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Largest magnitude of f on the given panels that lie wholly closer to 0 than a panel.
+def _hidden(function: Function, edges: np.ndarray, known: np.ndarray) -> tuple[float, float, float] | None:
+    """A panel across an edge that has a kink, one which the nodes beside the edge do not see."""
+    left, right = edges[:-1], edges[1:]
+    envelope = _envelope(function, left, right, _measure(function, left, right)[1])
+    width = 0.5 * np.minimum(np.diff(edges)[:-1], np.diff(edges)[1:])
+    middle = edges[1:-1]
+    chosen = (width > 1e-12 * np.abs(middle)) & ~np.isin(middle, known)
+    left, right = (middle - width)[chosen], (middle + width)[chosen]
+    tail, peak = _measure(function, left, right)
+    limit = _NOISE * np.maximum(peak, envelope(left, right))
+    if not np.any(tail > limit):
+        return None
+    k = int(np.argmax(tail > limit))
+    return float(left[k]), float(right[k]), float(_ROUNDING * peak[k])
 
-    Errors count relative to it, because no centred Gaussian weighs smaller arguments less.
+
+def _envelope(
+    function: Function, left: np.ndarray, right: np.ndarray, peak: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Size of f at arguments that no centred Gaussian weighs much less than a panel, relative to which errors count.
+
+    It is the largest magnitude on the given panels that lie wholly closer to 0, or 1 percent beyond the panel.
     """
+    reach = right[-1]
     far = np.maximum(np.abs(left), np.abs(right))
     order = np.argsort(far)
     radius = np.concatenate([[0.0], far[order]])
     largest = np.concatenate([[0.0], np.maximum.accumulate(peak[order])])
-    return lambda a, b: largest[np.searchsorted(radius, np.minimum(np.abs(a), np.abs(b)), "right") - 1]
+
+    def size(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        inner = largest[np.searchsorted(radius, np.minimum(np.abs(a), np.abs(b)), "right") - 1]
+        beyond = np.clip(np.where(np.abs(a) > np.abs(b), 1.01 * a, 1.01 * b), -reach, reach)
+        return np.maximum(inner, np.abs(function(beyond)))
+
+    return size
 
 
 def _located(function: Function, left: float, right: float, limit: float) -> float:
     """The point in a panel that no halving resolves, as the shortest decimal that does not miss it."""
     while right - left > 4e-16 * max(abs(left), abs(right)):
-        middle = 0.5 * (left + right)
-        tail, _ = _measure(function, np.array([left, middle]), np.array([middle, right]))
+        # Halves that overlap: no point is near the ends of all, where no node would see it.
+        quarters = left + (right - left) * np.linspace(0.0, 1.0, 5)
+        tail, _ = _measure(function, quarters[:3], quarters[2:])
         if tail.max() <= limit:
             break
-        left, right = (left, middle) if tail[0] >= tail[1] else (middle, right)
+        k = int(np.argmax(tail))
+        if quarters[k] == left and quarters[k + 2] == right:
+            break
+        left, right = float(quarters[k]), float(quarters[k + 2])
     middle = 0.5 * (left + right)
     width = right - left
     for digits in range(1, 17):
@@ -197,7 +233,7 @@ def _check(function: Function, edges: np.ndarray, name: str, reach: float) -> No
     middle = 0.5 * (left + right)
     values = [function(panel_points(a, b)[0]) for a, b in ((left, right), (left, middle), (middle, right))]
     peak = np.max([np.abs(value).max(axis=1) for value in values], axis=0)
-    unit = np.maximum(peak, _envelope(left, right, peak)(left, right))[:, None]
+    unit = np.maximum(peak, _envelope(function, left, right, peak)(left, right))[:, None]
     unit[unit == 0] = 1.0
     whole, low, high = ((value / unit) ** 2 @ WEIGHTS for value in values)
     differs = np.abs(whole - 0.5 * (low + high)) > _CHECK

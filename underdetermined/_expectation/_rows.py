@@ -14,7 +14,7 @@ import numpy as np
 from underdetermined._hermite import hermite_functions
 from underdetermined._validation import check_memory
 
-from ._pieces import WEIGHTS, find_pieces, legendre_tail, panel_points
+from ._pieces import WEIGHTS, edges_between, find_pieces, legendre_tail, panel_points
 
 _END = 38.0  # beyond, the Gaussian density is not a normal number
 _STEP = 0.25
@@ -149,9 +149,10 @@ class Rows:
         """Panels (row, left, right) that replace the shared ones where a row is not resolved; their values become 0."""
         edges, scales = self.pieces.edges, self.scales[rows]
         error = legendre_tail(values) * np.sqrt(right - left)
-        first = np.searchsorted(edges, scales[:, None] * left, "right")
-        count = np.maximum(np.searchsorted(edges, scales[:, None] * right, "left") - first, 0)
-        row, panel = np.nonzero((error > 0.1 * _RESOLVED * unit[:, None]) & (count > 0))
+        first, count = edges_between(edges, scales[:, None] * left, scales[:, None] * right)
+        # A kink next to an edge may lie beyond the last node.
+        _, bent = edges_between(self.pieces.kinks, scales[:, None] * left, scales[:, None] * right)
+        row, panel = np.nonzero(((error > 0.1 * _RESOLVED * unit[:, None]) & (count > 0)) | (bent > 0))
         count, first = count[row, panel], first[row, panel]
         values[row, panel] = 0.0
         # Panel p with c edges inside becomes c + 1 panels: number them, and read off their ends.
