@@ -18,6 +18,9 @@ class Objective(Protocol):
     there. An objective may also have a method ``value_and_gradient(theta)``: an optimiser then calls it where it needs both.
     """
 
+    def __init__(self) -> None:
+        """Protocols have no instances; this keeps their generic signature out of the documentation."""
+
     @property
     def n_parameters(self) -> int:
         """Length p of the vector of parameters."""
