@@ -20,12 +20,14 @@ LEVELS = {
     "_validation": 0,
     "_compat": 0,
     "_hermite": 0,
+    "_layout": 0,
     "blocks": 0,
     "solution": 0,
     "_expectation": 1,
     "_matrix": 1,
     "activations": 1,
     "weights": 1,
+    "_tangent": 2,
     "features": 2,
     "kernels": 2,
     "system": 3,
@@ -59,7 +61,7 @@ OUTSIDE = {
     "numba": {"_kernels"},
     "joblib": {"blocks", "doctor", "cli"},
     "threadpoolctl": {"blocks", "doctor"},
-    "sklearn": {"_compat", "tables", "estimators", "crossvalidation", "comparison", "displays"},
+    "sklearn": {"_compat", "tables", "estimators", "crossvalidation", "comparison", "activation_comparison", "displays"},
     "matplotlib": {"displays"},
 }
 EVERYWHERE = {"numpy", "scipy"}
