@@ -63,9 +63,10 @@ def _ties(known: Sequence[tuple[ActivationRow, Attainability]]) -> Iterable[str]
     }
     if duplicates:
         repeated = sum(len(group) for group in duplicates) - len(duplicates)
+        count = "1 row repeats" if repeated == 1 else f"{repeated} rows repeat"
         yield (
-            f"{repeated} {'row repeats' if repeated == 1 else 'rows repeat'} another row, {_groups(list(duplicates))}: every activation gives equal rows equal "
-            "outputs, so that the matrix is singular; merge them and average their targets"
+            f"{count} another row, {_groups(list(duplicates))}: every activation gives equal rows equal outputs, so that "
+            "the matrix is singular; merge them and average their targets"
         )
     explained: dict[object, list[tuple[ActivationRow, Attainability]]] = {}
     for row, reason in known:
