@@ -210,6 +210,7 @@ def test_multiples_stay_on_their_ray(rng, factor, d):
 def test_rows_at_the_ends_of_the_floating_range():
     X = np.array([[1.7e308, 1.7e308], [1e-200, 1e-200], [5e-324, 5e-324], [-1e300, -1e300], [-0.0, 0.0]])
     assert kinds(attainable_rank(X, activation="relu")) == [("ray", (0, 1, 2)), ("zero", (4,))]
+    assert rank([[1e300], [-1e-300]], "relu") == rank([[1e-300], [-1e300]], "squared_relu") == 2
     assert rank(X, "tanh") == 4
     assert rank(X, "cos") == rank(X, "exp", bias=True) == 5
     assert np.isfinite(attainable_rank(X, activation="relu").null_vectors).all()
