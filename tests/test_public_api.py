@@ -18,9 +18,16 @@ EXPORTED = [
     "RandomFeatureRegressor",
     "RandomFeatures",
     "Solution",
+    "Spectrum",
     "Status",
+    "attainable_rank",
+    "compare_activations",
+    "forecast_descent",
     "get_activation",
     "gram_matrix",
+    "nngp_kernel",
+    "ntk_kernel",
+    "ntk_matrix",
     "solve",
 ]
 

@@ -1,19 +1,25 @@
 """Wide random-feature networks as under-determined linear systems.
 
 A network whose hidden layer is random and wide is a linear system with more unknowns (neurons) than
-equations (samples). The package builds that system, solves it with the coefficients of smallest norm, and
-offers the result as scikit-learn estimators.
+equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
+spectrum how gradient descent would train it and which targets it can never fit, and offers the result as
+scikit-learn estimators.
 """
 
 __version__ = "0.1.0"
 
+from underdetermined.activation_comparison import compare_activations
 from underdetermined.activations import Activation, get_activation
+from underdetermined.attainability import attainable_rank
+from underdetermined.descent import forecast_descent
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
 from underdetermined.features import FeatureMap, FeatureOperator
-from underdetermined.gram import gram_matrix
+from underdetermined.gram import gram_matrix, ntk_matrix
+from underdetermined.kernels import nngp_kernel, ntk_kernel
 from underdetermined.leave_one_out import LeaveOneOutPath
 from underdetermined.solution import Solution, Status
 from underdetermined.solvers import solve
+from underdetermined.spectrum import Spectrum
 from underdetermined.system import LinearSystem
 
 __all__ = [
@@ -26,8 +32,15 @@ __all__ = [
     "RandomFeatureRegressor",
     "RandomFeatures",
     "Solution",
+    "Spectrum",
     "Status",
+    "attainable_rank",
+    "compare_activations",
+    "forecast_descent",
     "get_activation",
     "gram_matrix",
+    "nngp_kernel",
+    "ntk_kernel",
+    "ntk_matrix",
     "solve",
 ]
