@@ -62,7 +62,8 @@ for name, color in ACTIVATIONS.items():
     right.loglog(steps, late / forecast.loss(0), "--", color=color, linewidth=2)
 left.set(title="eigenvalues of the kernel", xlabel="number of the eigenvalue", ylabel="eigenvalue / largest")
 left.legend()
-middle.set(title="where the target lies", xlabel="number of leading eigenvectors", ylabel="energy of the target outside", ylim=(1e-4, 2))
+middle.set(title="where the target lies", xlabel="number of leading eigenvectors")
+middle.set(ylabel="energy of the target outside", ylim=(1e-4, 2))
 right.set_title("loss, early (solid) and late (dashed)")
 right.set(xlabel="step", ylabel="loss / loss at the start", ylim=(1e-8, 2))
 for t in SNAPSHOTS:
