@@ -198,7 +198,8 @@ class SpectrumDisplay:
         figure.supxlabel("number i of the eigenvalue, largest first")
         figure.supylabel("eigenvalue / largest eigenvalue")
         handles = self._handles()
-        figure.legend(handles=handles, title=title, loc="outside upper center", ncols=2, frameon=False)
+        legend = figure.legend(handles=handles, title=title, loc="outside upper center", ncols=2, frameon=False)
+        legend.get_title().set_multialignment("center")
         return self
 
     def _draw(self, axes: Any, index_scale: str) -> SpectrumDisplay:
@@ -316,9 +317,10 @@ def draw_spectra(comparison: ActivationComparison) -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
+    title = "\n".join(fill(part, 75) for part in comparison.description.split("; "))
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
         figure = Figure(layout="constrained")
-        _of_comparison(SpectrumDisplay, comparison)._draw_on(figure, "log", fill(comparison.description, 75))
+        _of_comparison(SpectrumDisplay, comparison)._draw_on(figure, "log", title)
     return figure
 
 
