@@ -34,15 +34,20 @@ def style():
 
 def test_readme():
     text = (TREE / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    lines = [line for line in block.splitlines() if line.strip()]
-    assert len(lines) <= 12
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(block, "README.md", "exec"), {})
-    misfit, score = map(float, printed.getvalue().split())
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert all(len(block.split("\n")) <= 13 for block in blocks)
+    names, outputs = {}, []
+    for block in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, "README.md", "exec"), names)
+        outputs.append(printed.getvalue())
+    fitted, foreseen = outputs
+    misfit, score = map(float, fitted.split())
     assert misfit < 1e-8
     assert 0.4 < score < 0.6
+    assert "neural tangent kernel" in foreseen
+    assert "Rank 5 of 6" in foreseen
 
 
 @pytest.mark.parametrize("name", ["underdetermined", *MODULES])
