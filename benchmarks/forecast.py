@@ -46,7 +46,7 @@ def hidden_layer(n_inputs, width, activation, seed):
 
 
 def last_layer(small):
-    """Difference between run and forecast of the last layer, relative to the residual at step 0.
+    """Difference between run and forecast of the last layer, relative to the largest residual so far and to the last one.
 
     The best pair of heavy ball puts the largest eigenvalue on a double root: its part of the residual first grows by about
     the root of the condition number, and rounding of that eigenvalue counts as often as the square of the number of steps. A
@@ -76,15 +76,17 @@ def last_layer(small):
                     max_iter=checkpoints[-1],
                     callback=keep,
                 )
-                cells = []
-                for step in checkpoints:
-                    run, expected = objective.residual(kept[step]), forecast.residual(step)
-                    cells.append(f"{np.linalg.norm(run - expected) / forecast.initial_norm:.1e}")
-                left = f"{forecast.relative_residual(checkpoints[-1]):.1e}"
+                sizes = forecast.relative_residual(np.arange(checkpoints[-1] + 1))
+                errors = [
+                    np.linalg.norm(objective.residual(kept[step]) - forecast.residual(step)) / forecast.initial_norm
+                    for step in checkpoints
+                ]
+                cells = [f"{error / sizes[: step + 1].max():.1e}" for error, step in zip(errors, checkpoints, strict=True)]
+                last = [f"{errors[-1] / sizes[-1]:.1e}", f"{sizes.max():.0f}", f"{sizes[-1]:.1e}"]
                 label = f"{name}, {activation}, {method}" + (f", {share} of the rate" if share < 1.0 else "")
-                rows.append([label, f"{spectrum.condition:.1e}", *cells, left])
-    header = ["data, activation, method", "condition", *(f"{step} steps" for step in checkpoints), "last |r_t| / |r_0|"]
-    table("last layer: |run - forecast| / |r_0|", header, rows)
+                rows.append([label, f"{spectrum.condition:.1e}", *cells, *last])
+    header = ["data, activation, method", "condition", *(f"{step} steps" for step in checkpoints), "of |r_t|", "max |r|", "last |r|"]
+    table("last layer: |run - forecast| relative to the largest residual so far; |r| relative to |r_0|", header, rows)
 
 
 def full_network(small):

@@ -91,6 +91,20 @@ def test_factors_are_exact_powers(method, condition):
         assert (error <= tolerance(modes, STEPS)).all(), (rate, momentum)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.3, 0.7])
+@pytest.mark.parametrize("method", ["gradient_descent", *WITH_MOMENTUM])
+def test_the_product_of_rate_and_eigenvalue_is_not_rounded(method, momentum):
+    """At the stability limit and at h = 1 a rounding error of h itself would be all that is seen."""
+    momentum = {"gradient_descent": 0.0}.get(method, momentum)
+    limit = {"heavy_ball": 2 * (1 + momentum), "nesterov": 2 * (1 + momentum) / (1 + 2 * momentum)}.get(method, 2.0)
+    for eigenvalue in (0.7, 1.3, 1.9):
+        edge = limit * (1 - 1e-13) / eigenvalue, (10**11, 10**12 + 1), 1e-9
+        for rate, steps, rtol in (edge, (1 / eigenvalue, (1, 2), 1e-5)):
+            got = values(build(method, eigenvalue, rate, momentum), steps)[0]
+            expected = [float(exact(method, eigenvalue, rate, momentum, step)) for step in steps]
+            np.testing.assert_allclose(got, expected, rtol=rtol, atol={"heavy_ball": 1e-15}.get(method, 0.0))
+
+
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"gradient_flow"}))
 def test_factors_are_those_of_training(method, rng):
     for _ in range(3):
