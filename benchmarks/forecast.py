@@ -85,7 +85,8 @@ def last_layer(small):
                 last = [f"{errors[-1] / sizes[-1]:.1e}", f"{sizes.max():.0f}", f"{sizes[-1]:.1e}"]
                 label = f"{name}, {activation}, {method}" + (f", {share} of the rate" if share < 1.0 else "")
                 rows.append([label, f"{spectrum.condition:.1e}", *cells, *last])
-    header = ["data, activation, method", "condition", *(f"{step} steps" for step in checkpoints), "of |r_t|", "max |r|", "last |r|"]
+    header = ["data, activation, method", "condition", *(f"{step} steps" for step in checkpoints)]
+    header += ["of |r_t|", "max |r|", "last |r|"]
     table("last layer: |run - forecast| relative to the largest residual so far; |r| relative to |r_0|", header, rows)
 
 
