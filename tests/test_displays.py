@@ -105,8 +105,10 @@ def test_zero_errors_need_no_logarithm(axes):
     some.figure_.canvas.draw()
 
 
-def test_curve_keeps_clear_of_the_legend(estimator):
-    display = LeaveOneOutDisplay.from_estimator(estimator)
+def test_curve_keeps_clear_of_the_legend():
+    errors, spread = np.array([1.0, 0.99, 0.5, 1.0]), np.full(4, 0.1)
+    options = {"standard_errors": spread, "method": "eigendecomposition", "n_rows": 1000}
+    display = LeaveOneOutDisplay([1e-3, 1e-2, 1e-1, 1.0], errors, chosen=1e-1, **options).plot()
     display.figure_.canvas.draw()
     legend = display.ax_.get_legend().get_window_extent()
     assert display.ax_.transData.transform(np.column_stack(display.line_.get_data()))[:, 1].max() < legend.y0

@@ -89,6 +89,14 @@ def test_rows_are_those_of_positive_weight_without_repetition():
 def test_a_penalty_needs_no_warning():
     assert plain(alpha=0.1).fit(HEXAGON, TARGETS).attainability_ is None
     assert plain(alpha="loo").fit(HEXAGON, TARGETS).attainability_ is None
+    assert plain(alpha=1e-300).fit(HEXAGON, TARGETS).attainability_.deficiency == 1
+
+
+def test_tall_fits_lack_neurons_first():
+    network = RandomFeatureRegressor(2, bias_scale=0, alpha=0, random_state=0)
+    network.fit([[1.0], [2.0], [3.0], [4.0]], [0, 1, 0, 1])
+    assert network.solution_.status.name == "RANK_DEFICIENT"
+    assert network.attainability_ is None
 
 
 def test_classes_out_of_reach_warn():

@@ -88,11 +88,14 @@ def test_standard_error_is_that_of_a_mean(shape, rng):
 
 def test_standard_error_of_weights_is_that_of_clusters(rng):
     """Under a huge penalty every prediction is 0 and z_i = y_i^2; the means of fresh targets spread as estimated."""
-    weight = np.array([1.0, 2.0, 3.0] * 40)
+    weight = np.array([0.5, 2.0, 9.0] * 40)
     draws = rng.standard_normal((400, 120))
     paths = [leave_one_out_path(LinearSystem(np.eye(120), y, sample_weight=weight), alphas=[1e12]) for y in draws]
     spread = np.std([path.error for path in paths], ddof=1)
     assert np.mean([path.standard_error for path in paths]) == pytest.approx(spread, rel=0.15)
+    deviations = weight * (draws[0] ** 2 - np.average(draws[0] ** 2, weights=weight))
+    expected = np.sqrt(120 / 119 * np.sum(deviations**2)) / weight.sum()
+    assert paths[0].standard_error == pytest.approx(expected, rel=1e-6)
 
 
 def test_single_row_has_no_standard_error():
@@ -155,8 +158,9 @@ def test_indefinite_gram_counts_as_rounding(rng):
     matrix, targets = rng.standard_normal((8, 6)), rng.standard_normal((8, 1))
     gram = gram_matrix(np.hstack([matrix, np.zeros((8, 10))]))
     system = LinearSystem(np.hstack([matrix, np.zeros((8, 10))]), targets, gram=gram - 1e-7 * np.eye(8))
-    exact = leave_one_out_path(LinearSystem(matrix, targets), alphas=[0.1, 1.0])
-    np.testing.assert_allclose(leave_one_out_path(system, alphas=[0.1, 1.0]).errors, exact.errors, rtol=1e-4)
+    alphas = [1e-7, 0.1, 1.0]  # the first would divide by zero
+    exact = leave_one_out_path(LinearSystem(matrix, targets), alphas=alphas)
+    np.testing.assert_allclose(leave_one_out_path(system, alphas=alphas).errors, exact.errors, rtol=1e-4)
 
 
 def test_path_is_data(rng):

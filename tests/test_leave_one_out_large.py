@@ -176,11 +176,11 @@ def test_indefinite_matrices_are_passed_over(noisy):
         at(spoiled, 1e-6)
 
 
-@pytest.mark.parametrize("fit_intercept", [False, True])
-def test_memory_is_checked(fit_intercept, monkeypatch):
-    monkeypatch.setattr(_validation, "available_memory", lambda: 8 * 50**2)
+@pytest.mark.parametrize(("fit_intercept", "needed"), [(False, 8 * 60**2), (True, 16 * 59**2)])
+def test_memory_is_checked(fit_intercept, needed, monkeypatch):
+    monkeypatch.setattr(_validation, "available_memory", lambda: needed - 1)
     system = LinearSystem(np.eye(60), np.ones(60), fit_intercept=fit_intercept)
-    with pytest.raises(MemoryError, match=r"Gram matrix and its factor needs \d+ bytes"):
+    with pytest.raises(MemoryError, match=f"Gram matrix and its factor needs {needed} bytes"):
         leave_one_out_search(system, 1.0)
 
 
