@@ -86,6 +86,7 @@ def test_some_measured_steps(system, axes):
     losses = run(gram, y, forecast.learning_rate, 50)
     display = DescentDisplay.from_forecast(forecast, losses[[0, 10, 50]], [0, 10, 50], ax=axes)
     np.testing.assert_array_equal(display.measured_.get_xdata(), [10, 50])
+    np.testing.assert_array_equal(display.forecast_.get_xdata(), np.arange(10, 51))
     assert display.measured_error < 1e-12
 
 

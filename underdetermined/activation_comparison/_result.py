@@ -177,7 +177,7 @@ class ActivationComparison:
     weight_scale, bias_scale : float
         Standard deviations of the hidden weights and biases.
     width, seed : int or None
-        Of the hidden layer, for ``kind="features"``.
+        Of the hidden layer, for ``kind="features"``: ``sample_gaussian(n_inputs, width, seed=seed)`` before the scales.
     notes : tuple of str
         What a reader should know: why targets cannot be attained, what is not resolved, what failed.
     source : str or None, default=None
@@ -214,7 +214,7 @@ class ActivationComparison:
     def description(self) -> str:
         """Data and settings in one line."""
         matrix = {"nngp": "infinite-width kernel (NNGP)", "ntk": "neural tangent kernel, infinite width"}.get(
-            self.kind, f"feature Gram of {self.width} neurons (seed {self.seed})"
+            self.kind, f"feature Gram of {self.width} neurons"
         )
         biases = f"bias scale {self.bias_scale:.3g}" if self.bias_scale else "no biases"
         start = f"{self.source}: " if self.source else ""
@@ -239,7 +239,7 @@ class ActivationComparison:
             "weight_scale": self.weight_scale,
             "bias_scale": self.bias_scale,
             "width": self.width,
-            "seed": self.seed,
+            "layer_seed": self.seed,
             "activations": [row.to_dict() for row in self.rows],
             "best_conditioned": None if self.best is None else self.best.activation,
             "notes": list(self.notes),
