@@ -241,7 +241,7 @@ def test_only_rows_of_a_relation_are_named():
 def test_polynomials_have_the_dimension_of_their_space(rng, d, degree):
     X = rng.standard_normal((400, d)) * 10.0 ** rng.uniform(-1, 1, (400, 1))
     activation = f"geometric_hermite(0.6, {degree})"
-    assert rank(X, activation) == rank(X + 5.0, activation, bias=True) == comb(d + degree, degree)
+    assert rank(X, activation) == rank(X + 1e4, activation, bias=True) == comb(d + degree, degree)
     single = Activation("power", homogeneous=degree, function=lambda t: t**degree)
     assert rank(X, single) == comb(d + degree - 1, degree)
     assert rank(X, single, bias=True) == comb(d + degree, degree)
@@ -254,6 +254,8 @@ def test_many_rows_are_independent_where_the_polynomials_are_more(rng):
     assert (result.rank, result.null_vectors.shape) == (300, (305, 5))
     np.testing.assert_allclose(result.null_vectors.T @ np.vstack([X, X[:5]]), 0.0, atol=1e-14)
     assert result.is_attainable(np.arange(305.0) * (np.arange(305) % 300 > 4))
+    # No conditioning stands in the way of as many points as there are degrees.
+    assert rank(X[:1] + 1e-9 * np.arange(11.0)[:, np.newaxis] * X[1:2], "hermite") == 11
     # Fifteen points of a conic: the 15 quartics see a space of 15 - 6 dimensions there.
     angle = np.arange(15.0)
     circle = np.column_stack([2 * np.cos(angle), np.sin(angle)]) + 0.5

@@ -244,10 +244,10 @@ def attainable_range(lines: Lines, parts: Parts, classes: Classes) -> Range:
         single.append((zero, entry[1] + count, entry[2]))
 
     basis, scale = polynomial_range(direction, length, parts.polynomial)
-    involved = np.zeros(height.size, dtype=bool)
-    if basis is not None:
+    involved = np.full(height.size, basis is not None)
+    if basis is not None and basis.shape[1]:
         involved = 1.0 - np.einsum("ij,ij->i", basis, basis) > _INVOLVED
-        basis = _scaled_range(basis, height * np.exp2(scale))
+        basis = qr((height * np.exp2(scale))[:, np.newaxis] * basis, mode="economic", check_finite=False)[0]
     return Range(_columns(single, n), _columns(mixed, n), basis, involved)
 
 
@@ -255,13 +255,3 @@ def _columns(entries: list[tuple[Labels, Labels, Array]], n: int) -> csr_array:
     """Sparse columns with disjoint supports, from (row, column, value)."""
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     return csr_array((value, (row, column)), shape=(n, int(column.max(initial=-1)) + 1))
-
-
-def _scaled_range(basis: Array, scale: Array) -> Array:
-    """Orthonormal basis of range(diag(scale) basis); rows in falling order keep small ones accurate."""
-    if not basis.shape[1]:
-        return basis
-    order = np.argsort(-np.abs(scale), kind="stable")
-    result = np.empty_like(basis)
-    result[order] = qr((scale[:, np.newaxis] * basis)[order], mode="economic", pivoting=True, check_finite=False)[0]
-    return result
