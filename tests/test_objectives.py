@@ -109,7 +109,11 @@ def test_network_does_not_depend_on_tiles_threads_or_layout(rng, monkeypatch):
 def test_single_precision_inputs_are_trained_in_double(rng):
     layer = FeatureMap(rng.standard_normal((2, 5)).astype(np.float32))
     objective = TwoLayer(rng.standard_normal((4, 2)).astype(np.float32), [1, 2, 3, 4], layer)
-    assert objective.gradient(objective.initial(np.ones(5))).dtype == np.float64
+    theta = objective.initial(np.ones(5))
+    double, coef = objective.network(theta)
+    assert (theta.dtype, double.weights.dtype) == (np.float64, np.float64)
+    expected = objective.targets - double(objective.X) @ coef
+    np.testing.assert_allclose(objective.residual(theta), expected, atol=1e-14)
 
 
 FORMS = {

@@ -74,7 +74,6 @@ class TwoLayer:
         self.feature_map.activation.derivative(np.zeros(1))
         object.__setattr__(self, "X", inputs)
         object.__setattr__(self, "targets", check_targets(self.targets, len(inputs)))
-        object.__setattr__(self, "feature_map", self.feature_map.astype(np.float64))
 
     @property
     def n_parameters(self) -> int:
