@@ -2,7 +2,8 @@
 
 With r the correlation and s = sqrt(1 - r**2), F(g) = E_q f(n' (r g + s q)) is f smoothed on the scale w = n' s. Where f is
 a polynomial on all that F(g) sees, a Gauss-Hermite rule of a few nodes is exact; elsewhere the inner integral is cut at the
-edges of the pieces of f. The outer integral is cut at the edges of f(n g) and, on the scale of s, around the kinks of F.
+edges of the pieces of f. The outer integral is cut at the edges of f(n g) and, on the scale of s, around the kinks and
+the ends of the fine pieces, which F blurs.
 Nothing degenerates as s tends to 0, where F becomes f(n' r g).
 """
 
@@ -13,7 +14,7 @@ from scipy.special import roots_hermitenorm
 
 from ._pieces import Pieces, edges_between, gauss_legendre
 
-_POINTS, _WEIGHTS, _ = gauss_legendre(16)
+_POINTS, _WEIGHTS, _ = gauss_legendre(26)  # f is of degree 20 on its pieces, and two factors meet
 _GAUSS_POINTS, _GAUSS_WEIGHTS = roots_hermitenorm(14)
 _GAUSS_WEIGHTS /= np.sqrt(2 * np.pi)
 Smoothed = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -75,7 +76,7 @@ def _outer_panels(
     pairs = np.arange(outer.size)
     with np.errstate(all="ignore"):
         turned = inner * correlation
-        zone = pieces.kinks / turned[:, None]
+        zone = pieces.bends / turned[:, None]
         cuts = [
             zone[:, :, None] + (sine / np.abs(correlation))[:, None, None] * _GRID,
             low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, 2 + int(np.max(high - low) / _STEP)),

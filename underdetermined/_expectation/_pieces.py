@@ -7,6 +7,7 @@ help, at a kink or a jump, the point is searched by bisection and becomes an edg
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, log2
 
 import numpy as np
@@ -26,6 +27,7 @@ def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 NODES, WEIGHTS, _LEGENDRE = gauss_legendre(20)
 _ROUNDING = 2e-14
 _NOISE, _SHRINKING = 1e-11, 0.7  # f is known no better if halving a panel does not shrink so small a tail
+_FINER = 3.0
 _SUSPICIOUS_DEPTH = 12
 _MAX_KINKS = 512
 _MAX_PANELS = 2**14
@@ -39,6 +41,13 @@ class Pieces:
     function: Function
     edges: np.ndarray
     kinks: np.ndarray
+
+    @cached_property
+    def bends(self) -> np.ndarray:
+        """Kinks, and edges where much finer pieces end: what happens in those shows beyond once f is smoothed."""
+        widths = np.diff(self.edges)
+        ends = np.maximum(widths[1:] / widths[:-1], widths[:-1] / widths[1:]) > _FINER
+        return np.union1d(self.kinks, self.edges[1:-1][ends])
 
 
 def panel_points(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
