@@ -238,7 +238,8 @@ class Spectrum:
         """
         checked = check_symmetric(gram, "gram")
         precision = float(np.finfo(checked.dtype).eps)
-        return _decompose(np.array(checked, dtype=np.float64, order="F"), eigenvectors, precision)
+        copy = np.array(checked, dtype=np.float64, order="F")
+        return decompose_lower(copy, eigenvectors=eigenvectors, precision=precision)
 
     @classmethod
     def from_kernel(
@@ -287,7 +288,7 @@ class Spectrum:
             raise ValueError(f"kind={kind!r} is not a kernel: pass one of {', '.join(map(repr, _KERNELS))}")
         kernel = _KERNELS[kind](X, activation=activation, weight_scale=weight_scale, bias_scale=bias_scale)
         # The transpose is the same matrix in the order that LAPACK overwrites.
-        return _decompose(kernel.T, eigenvectors, EPS)
+        return decompose_lower(kernel.T, eigenvectors=eigenvectors)
 
     @classmethod
     def from_features(cls, feature_map: FeatureMap, X: Any, *, eigenvectors: bool = True) -> Spectrum:
@@ -319,11 +320,32 @@ class Spectrum:
         """
         gram = gram_matrix(feature_map.operator(X))
         check_finite(gram, "the Gram matrix of the features")
-        return _decompose(gram, eigenvectors, EPS)
+        return decompose_lower(gram, eigenvectors=eigenvectors)
 
 
-def _decompose(gram: FloatArray, eigenvectors: bool, precision: float) -> Spectrum:
-    """Decompose a matrix, of which the lower triangle is read and everything is overwritten."""
+def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: float = EPS) -> Spectrum:
+    """Decompose a Gram matrix in place: its lower triangle is read, and everything is overwritten.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n), Fortran order
+        Gram matrix; the entries above the diagonal are ignored.
+    eigenvectors : bool, default=True
+        Whether to compute eigenvectors too.
+    precision : float, default=2.2e-16
+        Unit of rounding that the entries were summed in; it decides how negative an eigenvalue may be.
+
+    Returns
+    -------
+    Spectrum
+
+    Raises
+    ------
+    ValueError
+        If the matrix overflows, or has an eigenvalue that is too negative for rounding.
+    MemoryError
+        If the decomposition cannot fit.
+    """
     n = gram.shape[0]
     check_memory(8 * n * n * (4 if eigenvectors else 1), f"the eigendecomposition of the {n} x {n} Gram matrix")
     try:

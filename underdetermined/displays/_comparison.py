@@ -44,7 +44,7 @@ def draw_comparison(comparison: Comparison) -> Any:
         axes[0].set_title(f"{score.label}\nout of fold, {comparison.metric} {score.mean:.3f}")
         if has_path:
             LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=axes[1])
-            axes[1].set_title(f"{comparison.table.source}: choice of the penalty\nfrom all rows, no refits")
+            axes[1].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
     return figure
 
 

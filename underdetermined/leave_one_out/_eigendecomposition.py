@@ -20,7 +20,7 @@ from underdetermined._validation import check_memory
 from underdetermined.leave_one_out._errors import LeftOut
 from underdetermined.leave_one_out._grid import check_alphas, default_alphas
 from underdetermined.leave_one_out._path import LeaveOneOutPath
-from underdetermined.spectrum import _decompose
+from underdetermined.spectrum import decompose_lower
 from underdetermined.system import LinearSystem, ReducedSystem
 
 FloatArray = NDArray[np.float64]
@@ -96,7 +96,7 @@ def leave_one_out_path(
     check_memory(32 * order**2, f"the eigenvectors of a {order} x {order} Gram matrix")
     gram, _ = reduced.gram()
     scale = float(np.einsum("ii->", gram)) / reduced.n_rows
-    spectrum = _decompose(gram, True, _PRECISION)
+    spectrum = decompose_lower(gram, precision=_PRECISION)
     values, vectors = np.maximum(spectrum.eigenvalues, 0.0), spectrum.eigenvectors
     del gram, spectrum  # the memory of the matrices is needed again
     assert vectors is not None
