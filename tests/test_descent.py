@@ -144,6 +144,15 @@ def test_steps_to_tolerance_are_those_of_brute_force(rng, method, tol):
             assert answer == np.flatnonzero(relative > tol)[-1] + 1
 
 
+def test_last_oscillations_are_followed_over_many_steps(rng):
+    eigenvalues = np.linspace(1.0, 0.5, 12)
+    forecast = DescentForecast(diagonal(eigenvalues), rng.standard_normal(12), "heavy_ball", 1.0, 0.998)
+    answer = forecast.steps_to_tolerance(1e-2)
+    factors = recursion(eigenvalues, "heavy_ball", 1.0, 0.998, int(1.3 * answer))
+    relative = np.linalg.norm(factors * forecast.targets, axis=0) / forecast.initial_norm
+    assert answer == np.flatnonzero(relative > 1e-2)[-1] + 1
+
+
 def test_steps_to_tolerance_at_great_length():
     forecast = DescentForecast(diagonal([1.0, 1e-12]), [0.0, 1.0])
     expected = mp.ceil(mp.log("1e-3") / mp.log1p(-mp.mpf(1e-12)))

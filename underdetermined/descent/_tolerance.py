@@ -53,6 +53,7 @@ def _first_bounded(modes: Modes, energy: FloatArray, tol: float) -> float:
 
     if is_bounded(0.0):
         return 0.0
+    # The search below would find out too, after doubling the step a thousand times.
     if np.sqrt(energy[present & (modes.log_radius >= 0.0)].sum()) > tol:
         return np.inf
     above, below = 0.0, 1.0
