@@ -25,6 +25,7 @@ from underdetermined.activations import get_activation
 
 DIGITS = 32
 GUARD = 18
+NEGLIGIBLE = mpf(10) ** -40
 
 
 def gaussian_pair(x, z, weight_scale, bias_scale):
@@ -115,6 +116,13 @@ PRODUCTS = {
 }
 
 
+def relative(error, scale):
+    """An error as a multiple of the scale of its kernel; a scale below 1e-40, as far beyond a kink, counts as zero."""
+    if scale > NEGLIGIBLE:
+        return float(error / scale)
+    return inf if error > NEGLIGIBLE else 0.0
+
+
 @dataclass(frozen=True)
 class Reference:
     """Both kernels of a pair of rows, and what their errors are relative to: the mean of their diagonals."""
@@ -125,10 +133,10 @@ class Reference:
     ntk_scale: mpf
 
     def errors(self, nngp, ntk):
-        """Relative errors of floats; where the diagonal vanishes so must they, or the error is infinite."""
+        """Errors of floats, relative to the scales."""
         both = ((nngp, self.nngp, self.nngp_scale), (ntk, self.ntk, self.ntk_scale))
         with mpmath.workdps(DIGITS):
-            return [float(abs(mpf(float(a)) - b) / scale) if scale else inf * (a != 0) for a, b, scale in both]
+            return [relative(abs(mpf(float(value)) - exact), scale) for value, exact, scale in both]
 
 
 def kernels(form, x, z, weight_scale=1.0, bias_scale=0.0, *, digits=DIGITS, finer=1):
@@ -141,14 +149,14 @@ def kernels(form, x, z, weight_scale=1.0, bias_scale=0.0, *, digits=DIGITS, fine
         return value, value + (real(inner) + (bias_scale > 0)) * slope
 
 
-def reference(form, x, z, weight_scale=1.0, bias_scale=0.0, *, check=False):
-    """Kernels with the scale of their errors; check compares with a coarser quadrature, to 25 digits."""
-    values = kernels(form, x, z, weight_scale, bias_scale)
-    diagonals = [kernels(form, row, row, weight_scale, bias_scale, digits=14) for row in (x, z)]
-    with mpmath.workdps(DIGITS + GUARD):
+def reference(form, x, z, weight_scale=1.0, bias_scale=0.0, *, digits=DIGITS, check=False):
+    """Kernels with the scale of their errors; check compares with a coarser quadrature, to all digits but seven."""
+    values = kernels(form, x, z, weight_scale, bias_scale, digits=digits)
+    diagonals = [kernels(form, row, row, weight_scale, bias_scale, digits=18) for row in (x, z)]
+    with mpmath.workdps(digits + GUARD):
         scales = [mp.sqrt(a * b) for a, b in zip(*diagonals, strict=True)]
         if check:
-            coarse = kernels(form, x, z, weight_scale, bias_scale, finer=0.85)
+            coarse = kernels(form, x, z, weight_scale, bias_scale, digits=digits, finer=0.85)
             for value, other, scale in zip(values, coarse, scales, strict=True):
-                assert abs(value - other) <= mpf(10) ** -25 * scale, (form, x, z, weight_scale, bias_scale)
+                assert abs(value - other) <= mpf(10) ** (7 - digits) * scale, (form, x, z, weight_scale, bias_scale)
         return Reference(*values, *scales)

@@ -31,6 +31,13 @@ def beside(rng, x):
     return x + 10.0 ** rng.uniform(-3, 1) * rng.standard_normal(len(x))
 
 
+def wedge(rng, x):
+    """Two rows of a huge norm at a small angle, their distance well above one."""
+    norm = 10.0 ** rng.uniform(2, 7)
+    aside = 10.0 ** rng.uniform(0, np.log10(norm)) * rng.standard_normal(len(x))
+    return norm * x, norm * x + aside
+
+
 KINDS = {
     "random": lambda rng, x, z: (x, z),
     "parallel": lambda rng, x, z: (x, near(rng, x)),
@@ -50,6 +57,7 @@ KINDS = {
     "unit and huge, parallel": lambda rng, x, z: (x, 1e6 * near(rng, x)),
     "steep": lambda rng, x, z: (10.0 ** rng.uniform(0, 3) * x, 10.0 ** rng.uniform(0, 3) * z),
     "steep parallel": lambda rng, x, z: (100.0 * x, 100.0 * near(rng, x)),
+    "steep wedge": lambda rng, x, z: wedge(rng, x),
     "orthogonal": lambda rng, x, z: (np.r_[x, 0.0 * z], np.r_[0.0 * x, z]),
     "zero": lambda rng, x, z: (x, 0.0 * z),
 }
