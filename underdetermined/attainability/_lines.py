@@ -213,15 +213,16 @@ def near_coincidences(
 
 
 def _rescaled(matrix: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Rows times powers of two, and the exponents taken out of every row; columns are brought to one size."""
-    rows = np.array(matrix, dtype=np.float64, order="C")
-    exponent = np.zeros(rows.shape[0], dtype=np.int64)
-    for axis in (1, 0, 1):
-        shift = np.frexp(np.abs(rows).max(axis=axis, keepdims=True))[1]
-        np.ldexp(rows, -shift, out=rows)
-        if axis == 1:
-            exponent += shift[:, 0]
-    return rows, exponent
+    """Rows times powers of two, and the exponents taken out of every row; columns are brought to one typical size."""
+    exponent = np.frexp(matrix)[1].astype(np.float64)
+    exponent[:, ~matrix.any(axis=0)] = 0.0
+    exponent[(matrix == 0.0) & matrix.any(axis=0)] = np.nan
+    # The median, unlike the largest entry, is not moved by a few rows of another size.
+    exponent -= np.floor(np.nanmedian(exponent, axis=0))
+    row = np.where(matrix.any(axis=1), np.nan_to_num(exponent, nan=-np.inf).max(axis=1), 0.0).astype(np.int64)
+    column = np.frexp(matrix)[1] - np.nan_to_num(exponent).astype(np.int64)
+    column = np.where(matrix == 0.0, 0, column)
+    return np.ldexp(matrix, -(column + row[:, np.newaxis])), row
 
 
 def _same_vector(vectors: Array, tolerance: float, rng: np.random.Generator) -> Labels:
