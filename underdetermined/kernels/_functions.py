@@ -69,8 +69,8 @@ def nngp_kernel(
     the products ``X @ Z.T``, n n' d multiplications, and a few nanoseconds per entry. All others take Mehler's expansion,
     with as many terms as its error bound asks for at each entry, 0.1 to 2 microseconds; rows that need the longest hold
     16 KiB of coefficients. What is left, correlations beyond 0.98 at kinks or at norms above
-    about 5, takes a quadrature per entry: 20 to 50 microseconds for elu and shifted_relu, 0.1 to 0.3 milliseconds for a
-    callable with kinks, 1 to 3 milliseconds for steep functions such as tanh at norms of 100 to 1e6. Undeclared kinks of a
+    about 5, takes a quadrature per entry: 30 to 90 microseconds for elu and shifted_relu, some tenths of a millisecond for
+    a callable with kinks, 2 to 7 milliseconds for steep functions such as tanh at norms of 100 to 1e6. Undeclared kinks of a
     callable are searched.
 
     References
@@ -83,9 +83,9 @@ def nngp_kernel(
     >>> import numpy as np
     >>> from underdetermined.kernels import nngp_kernel
     >>> X = np.array([[1.0, 0.0], [-1.0, 0.0]])
-    >>> nngp_kernel(X, activation="relu")
-    array([[0.5, 0. ],
-           [0. , 0.5]])
+    >>> nngp_kernel(X, activation="tanh").round(6)
+    array([[ 0.394294, -0.394294],
+           [-0.394294,  0.394294]])
     >>> nngp_kernel(X, np.ones((1, 2)), activation=np.tanh).round(6)
     array([[ 0.320545],
            [-0.320545]])
