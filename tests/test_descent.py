@@ -301,13 +301,14 @@ def test_measured_error_is_the_largest_difference(problem):
     assert wild.measured_error([np.inf], steps=[10**6]) == np.inf
 
 
-@pytest.mark.parametrize("scale", [1e-140, 1e140])
+@pytest.mark.parametrize("scale", [1e-140, 1e160])
 @pytest.mark.parametrize("method", METHODS)
 def test_scales_of_features_and_targets_do_not_matter(problem, method, scale):
     features, spectrum, targets = problem(100.0)
     plain = forecast_descent(spectrum, targets, method=method)
     scaled = forecast_descent(Spectrum(scale * spectrum.eigenvalues, spectrum.eigenvectors), scale * targets, method=method)
     np.testing.assert_allclose(scaled.residual(20), scale * plain.residual(20), rtol=1e-9, atol=1e-13 * scale)
+    assert scaled.initial_norm == pytest.approx(scale * plain.initial_norm)
     np.testing.assert_allclose(scaled.relative_residual([3, 30]), plain.relative_residual([3, 30]), rtol=1e-9)
     assert scaled.steps_to_tolerance(1e-3) == plain.steps_to_tolerance(1e-3)
 
