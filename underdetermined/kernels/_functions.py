@@ -87,8 +87,8 @@ def nngp_kernel(
     array([[ 0.394294, -0.394294],
            [-0.394294,  0.394294]])
     >>> nngp_kernel(X, np.ones((1, 2)), activation=np.tanh).round(6)
-    array([[ 0.320545],
-           [-0.320545]])
+    array([[ 0.302825],
+           [-0.302825]])
     """
     return Problem(X, Z, activation, "nngp", weight_scale, bias_scale).matrix(n_jobs)
 
