@@ -74,6 +74,8 @@ def polynomial_range(directions: Array, log_length: Array, degrees: Iterable[int
         points = points - points.mean(axis=0)
     left, singular, _ = svd(points, full_matrices=False, check_finite=False)
     d = _rank(singular, points.shape, 1)
+    # The frame stretches rounding errors by as much as it stretches the points.
+    condition = min(singular[0] / singular[d - 1], 1e6) if d else 1.0
     points = left[:, :d]
     if wanted == [1]:
         return points, _bounded(scale)
@@ -90,7 +92,7 @@ def polynomial_range(directions: Array, log_length: Array, degrees: Iterable[int
     size[size == 0.0] = 1.0
     left, singular, _ = svd(values / size[:, np.newaxis], full_matrices=False, overwrite_a=True, check_finite=False)
     # On a line, distinct points are independent up to the degree, however ill-conditioned they are.
-    rank = min(n, top + 1) if every and d == 1 else _rank(singular, values.shape, top)
+    rank = min(n, top + 1) if every and d == 1 else _rank(singular, values.shape, top, condition)
     return left[:, :rank], _bounded(scale + np.log2(size))
 
 
@@ -133,9 +135,9 @@ def _values(points: Array, degrees: list[int], dimension: int) -> Array:
     return values
 
 
-def _rank(singular: Array, shape: tuple[int, ...], degree: int) -> int:
+def _rank(singular: Array, shape: tuple[int, ...], degree: int, condition: float = 1.0) -> int:
     """Numerical rank; powers and directions carry a few roundings more than the entries of a given matrix."""
-    cutoff = 8.0 * (1.0 + degree) * rank_cutoff(shape) * singular.max(initial=0.0)
+    cutoff = 8.0 * condition * (1.0 + degree) * rank_cutoff(shape) * singular.max(initial=0.0)
     return int(np.count_nonzero(singular > cutoff))
 
 
