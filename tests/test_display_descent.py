@@ -123,6 +123,31 @@ def test_divergence_and_flow_are_drawn(system):
     assert (np.diff(flow.forecast_.get_ydata()) < 0).all()
 
 
+@pytest.mark.parametrize(
+    ("eigenvalues", "targets", "rate"),
+    [
+        ([1.0, 1.0], [1.0, 2.0], None),
+        ([1e300, 1e299], [1.0, 2.0], 1e3),
+        ([3.0, 1.0], [0.0, 0.0], None),
+        ([3.0, 1.0], [1e200, 0.0], None),
+    ],
+    ids=["solved in one step", "overflows in one step", "nothing to learn", "loss overflows"],
+)
+@pytest.mark.parametrize("method", ["gradient_descent", "heavy_ball"])
+def test_nothing_to_draw_is_said(eigenvalues, targets, rate, method):
+    forecast = forecast_descent(Spectrum.from_gram(np.diag(eigenvalues)), targets, method=method, learning_rate=rate)
+    display = DescentDisplay.from_forecast(forecast)
+    display.figure_.canvas.draw()
+    assert display.forecast_.get_xdata().size == 0
+    assert "no loss after step 0" in display.ax_.texts[0].get_text()
+
+
+@pytest.mark.parametrize("method", ["gradient_descent", "gradient_flow", "nesterov"])
+def test_slow_runs_end_where_steps_are_not_numbers_any_more(method):
+    forecast = forecast_descent(Spectrum.from_gram(np.diag([2.0, 1.0])), [1.0, 1.0], method=method, learning_rate=1e-30)
+    assert DescentDisplay.from_forecast(forecast).forecast_.get_xdata()[-1] == 2.0**53
+
+
 def test_plain_arrays(axes):
     display = DescentDisplay([1, 10, 100], [1.0, 0.1, 0.0]).plot(axes)
     np.testing.assert_array_equal(display.forecast_.get_xydata(), [[1, 1.0], [10, 0.1]])

@@ -17,6 +17,7 @@ _RANGE = 1e32  # a loss further than this from its start is rounding, or overflo
 _LEADING = 10
 _TOLERANCE = 1e-8
 _UNKNOWN_END = 10_000.0
+_LAST_STEP = 2.0**53  # whole numbers beyond are not all floats
 
 
 class DescentDisplay:
@@ -195,12 +196,28 @@ class DescentDisplay:
         )
         self.late_ = self._curve(ax, self.late, "late: along the others", color=_PURPLE, linestyle=":", linewidth=2.6)
         self.initial_ = None
-        if self.initial:
+        if self._start:
             self.initial_ = ax.axhline(self.initial, color="black", linestyle=":", linewidth=1.2, label="loss at step 0")
         ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="loss, half the squared residual")
+        self._explain_empty(ax)
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure
+
+    @property
+    def _start(self) -> float | None:
+        """Loss at step 0 where it has a place on a logarithmic axis."""
+        return self.initial if self.initial and np.isfinite(self.initial) else None
+
+    def _explain_empty(self, ax: Any) -> None:
+        """Give the axes a range where no curve does, as logarithmic ones have none of their own."""
+        curves = (self.forecast_, self.measured_, self.early_, self.late_)
+        if any(curve is not None and len(curve.get_xdata()) for curve in curves):
+            return
+        middle = self._start or 1.0
+        ax.set(xlim=(1.0, 10.0), ylim=(middle / 10.0, middle * 10.0))
+        what = f"within a factor {_RANGE:g} of its start" if self._start else "positive and finite"
+        ax.text(0.5, 0.3, f"no loss after step 0 is {what}", transform=ax.transAxes, ha="center")
 
     def _curve(self, ax: Any, values: Any, label: str, **style: Any) -> Any:
         if values is None:
@@ -212,8 +229,8 @@ class DescentDisplay:
         """What has a place on logarithmic axes, in the order of the steps."""
         steps, values = np.ravel(np.asarray(steps, dtype=np.float64)), np.ravel(np.asarray(values, dtype=np.float64))
         shown = (steps > 0.0) & (values > 0.0) & np.isfinite(values)
-        if self.initial:
-            shown &= (values > self.initial / _RANGE) & (values < self.initial * _RANGE)
+        if self._start:
+            shown &= (values > self._start / _RANGE) & (values < self._start * _RANGE)
         order = np.argsort(steps[shown], kind="stable")
         return steps[shown][order], values[shown][order]
 
@@ -236,6 +253,6 @@ def _grid(forecast: DescentForecast, steps: Any, *, keep: bool) -> NDArray[np.fl
     else:
         reachable = max(_TOLERANCE, 1.001 * forecast.unresolved_fraction)
         settled = forecast.steps_to_tolerance(reachable)
-        first, last = 1.0, max(1.0, settled) if np.isfinite(settled) else _UNKNOWN_END
+        first, last = 1.0, min(max(1.0, settled), _LAST_STEP) if np.isfinite(settled) else _UNKNOWN_END
     grid = np.geomspace(first, last, _POINTS)
     return grid if forecast.method == "gradient_flow" else np.unique(np.round(grid))
