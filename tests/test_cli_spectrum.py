@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -72,6 +73,14 @@ def test_json_is_the_comparison(run, csv_file):
     )
     assert code == 0
     assert json.loads(out) == expected.to_dict()
+
+
+@pytest.mark.parametrize("exponent", [-1000, 1000])
+def test_units_do_not_matter(csv_file, exponent):
+    table = read_table(csv_file)
+    scaled = replace(table, inputs=np.ldexp(table.inputs, exponent), target=np.ldexp(table.target, exponent))
+    expected, found = (compare_on_table(data, activations=["relu", "tanh"]).to_dict() for data in (table, scaled))
+    assert found == expected
 
 
 def test_progress(run, csv_file):

@@ -69,7 +69,7 @@ def compare_on_table(
     targets, treatment = _targets(table, task or table.task)
     notes.append(f"inputs are standardised; the target {table.target_name!r} is {treatment}")
     found = compare_activations(
-        StandardScaler().fit_transform(table.inputs),
+        _standardised(table.inputs),
         targets,
         activations=activations,
         kind=kind,
@@ -93,4 +93,10 @@ def _targets(table: Table, task: Task) -> tuple[NDArray[np.float64], str]:
             f"the target {table.target_name!r} holds text ({str(table.target[0])!r}), and regression needs "
             "numbers; use the task classification or another target"
         )
-    return StandardScaler().fit_transform(table.target[:, np.newaxis]), "centred and scaled to unit variance"
+    return _standardised(table.target[:, np.newaxis]), "centred and scaled to unit variance"
+
+
+def _standardised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of mean zero and variance one; powers of two taken out before keep their squares within float64."""
+    values = np.asarray(columns, dtype=np.float64)
+    return StandardScaler().fit_transform(np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1]))
