@@ -165,6 +165,14 @@ def test_operators_are_symmetric(build, network, rng):
     np.testing.assert_allclose(operator @ u, (operator @ np.stack([u, v], axis=1))[:, 0], rtol=1e-13)
 
 
+@pytest.mark.parametrize("build", [ntk_operator, gram_operator])
+def test_complex_vectors_are_two_real_ones(build, network, rng):
+    X, layer, _ = network("relu", n=6)
+    operator = build(layer, X)
+    u, v = rng.standard_normal((2, 6))
+    np.testing.assert_allclose(operator @ (u + 1j * v), operator @ u + 1j * (operator @ v), rtol=1e-14)
+
+
 def peak(function):
     """Bytes that a call holds at most."""
     tracemalloc.start()
@@ -212,6 +220,14 @@ def test_overflow_names_the_size_of_the_inputs(network):
         ntk_matrix(layer, X, coef)
     with pytest.raises(OverflowError, match=message):
         ntk_operator(layer, X, coef) @ np.eye(4)[2]
+
+
+def test_gram_operator_refuses_what_its_matrix_cannot_be(network):
+    X, layer, _ = network("relu", n=4)
+    with pytest.raises(OverflowError, match="the Gram matrix of activation='relu' overflows float64 for inputs as large as"):
+        gram_operator(layer, 1e200 * X) @ np.ones(4)
+    with pytest.raises(ValueError, match=r"X has shape \(0, 3\)"):
+        gram_operator(layer, X[:0])
 
 
 def test_matrix_that_cannot_fit():

@@ -23,13 +23,15 @@ ROWS = 256
 
 
 class SymmetricOperator(LinearOperator):
-    """A real symmetric operator given by its product with the columns of a float64 array."""
+    """A real symmetric operator given by its product with columns of a float64 array; complex ones are two real ones."""
 
     def __init__(self, order: int, multiply: Callable[[np.ndarray], np.ndarray]) -> None:
         super().__init__(np.dtype(np.float64), (order, order))
         self._multiply = multiply
 
     def _matmat(self, vectors: np.ndarray) -> np.ndarray:
+        if np.iscomplexobj(vectors):
+            return self._matmat(vectors.real) + 1j * self._matmat(vectors.imag)
         return self._multiply(np.asarray(vectors, dtype=np.float64))
 
     def _adjoint(self) -> SymmetricOperator:
@@ -122,8 +124,10 @@ def tangent_tiles(feature_map: Any, X: Any, coef: NDArray[np.float64]) -> Iterat
         yield features.astype(np.float64, copy=False), arguments.astype(np.float64, copy=False)
 
 
-def refuse_overflow(values: NDArray[np.float64], feature_map: Any, inputs: Any) -> None:
-    """Raise if a tangent kernel, or its product with vectors, is not finite.
+def refuse_overflow(
+    values: NDArray[np.float64], feature_map: Any, inputs: Any, what: str = "the neural tangent kernel"
+) -> None:
+    """Raise if a kernel of hidden features, or its product with vectors, is not finite.
 
     Parameters
     ----------
@@ -133,6 +137,8 @@ def refuse_overflow(values: NDArray[np.float64], feature_map: Any, inputs: Any) 
         The hidden layer, to be named.
     inputs : ndarray or csr_array of shape (n, d)
         Rows, whose size is to be named.
+    what : str, default="the neural tangent kernel"
+        Name of the kernel.
 
     Raises
     ------
@@ -143,6 +149,6 @@ def refuse_overflow(values: NDArray[np.float64], feature_map: Any, inputs: Any) 
         total = values.sum()
     if not np.isfinite(total) and not np.isfinite(values).all():
         raise OverflowError(
-            f"the neural tangent kernel of activation={feature_map.activation.name!r} overflows float64 for inputs as large "
+            f"{what} of activation={feature_map.activation.name!r} overflows float64 for inputs as large "
             f"as {abs(inputs).max():.3g}; scale them down (for example with StandardScaler) or lower weight_scale."
         )

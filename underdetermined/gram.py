@@ -16,7 +16,7 @@ from scipy.sparse.linalg import LinearOperator
 from underdetermined._linalg import add_outer_gram, mirror_lower
 from underdetermined._matrix import as_matrix, dense_gram, lower_gram
 from underdetermined._tangent import ROWS, SymmetricOperator, check_tangent, refuse_overflow, tangent_tiles
-from underdetermined._validation import check_matrix, check_memory
+from underdetermined._validation import check_matrix, check_memory, check_shape
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
 
@@ -264,6 +264,8 @@ def gram_operator(feature_map: FeatureMap, X: Any) -> LinearOperator:
     ------
     ValueError
         If shapes do not fit or an entry is not finite.
+    OverflowError
+        From a product that overflows.
 
     Notes
     -----
@@ -277,11 +279,15 @@ def gram_operator(feature_map: FeatureMap, X: Any) -> LinearOperator:
     array([1., 2.])
     """
     operator = feature_map.operator(X)
+    check_shape(operator.inputs.shape, "X")
 
     def multiply(vectors: np.ndarray) -> np.ndarray:
         result = np.zeros_like(vectors)
         for _, tile in operator.column_tiles():
-            result += tile @ (tile.T @ vectors)
+            with np.errstate(all="ignore"):
+                result += tile @ (tile.T @ vectors)
+        if np.isfinite(vectors).all():
+            refuse_overflow(result, feature_map, operator.inputs, "the Gram matrix")
         return result
 
     return SymmetricOperator(operator.shape[0], multiply)
