@@ -206,8 +206,29 @@ def test_indefinite_matrices(form):
             extreme_eigenvalues(FORMS[form](gram))
 
 
+def test_float32_matrices_are_judged_by_their_own_rounding(rng):
+    features = rng.standard_normal((50, 7))
+    gram = (features @ features.T).astype(np.float32)
+    found, exact = extreme_eigenvalues(gram), np.linalg.eigvalsh(gram.astype(np.float64))
+    assert exact[0] < -1000 * 50 * EPS * exact[-1]
+    assert not found.is_resolved
+    assert abs(found.largest - exact[-1]) <= found.largest_error
+
+
+@pytest.mark.parametrize("gram", [[[2.0]], [[3.0]], np.eye(20), 0.1 * np.eye(7)])
+def test_condition_of_equal_eigenvalues_is_not_below_one(gram):
+    assert 1.0 <= extreme_eigenvalues(gram).condition < 1.0 + 1e-14
+
+
+def test_huge_matrices_have_a_density():
+    density = spectral_density(1e300 * np.diag([1.0, 2.0, 3.0]), n_probes=5)
+    expected = spectral_density(np.diag([1.0, 2.0, 3.0]), n_probes=5)
+    assert density.trace_error == pytest.approx(1e300 * expected.trace_error, rel=1e-12)
+    assert "trace=" in repr(density)
+
+
 def test_wrong_options(monkeypatch):
-    for name, value in (("tol", -1.0), ("tol", 1.0), ("max_iter", 0), ("max_iter", 2.5)):
+    for name, value in (("tol", -1.0), ("tol", 1.0), ("max_iter", 0), ("max_iter", 2.5), ("seed", -1), ("seed", None)):
         with pytest.raises(ValueError, match=f"{name}={value!r} is out of range"):
             extreme_eigenvalues(np.eye(2), **{name: value})
     for name, value in (("n_probes", 1), ("n_steps", 0), ("n_steps", True)):

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator
 from underdetermined._linalg import rank_cutoff
 from underdetermined._matrix import as_matrix
 from underdetermined._validation import as_float, check_number, check_symmetric
-from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, check_count, random_directions
+from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, check_count, power_of_two, random_directions
 
 FloatArray = NDArray[np.float64]
 
@@ -269,5 +269,6 @@ def spectral_density(gram: Any, *, n_probes: int = 10, n_steps: int = 80, seed: 
 
 
 def _standard_error(samples: FloatArray) -> Any:
-    """Standard error of the mean over the first axis."""
-    return np.std(samples, axis=0, ddof=1) / np.sqrt(len(samples))
+    """Standard error of the mean over the first axis; squares of huge samples would overflow."""
+    scale = power_of_two(float(np.abs(samples).max(initial=0.0)))
+    return np.std(samples / scale, axis=0, ddof=1) * (scale / np.sqrt(len(samples)))

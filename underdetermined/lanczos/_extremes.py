@@ -153,7 +153,7 @@ class _End:
 def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenvalues:
     """Largest eigenvalue by Lanczos steps, smallest one by Lanczos steps with the inverse."""
     gram = check_symmetric(gram, "gram")
-    n = gram.shape[0]
+    n, precision = gram.shape[0], float(np.finfo(gram.dtype).eps)
     check_memory(8 * n * n, f"the Cholesky factor of the {n} x {n} Gram matrix")
     scale = power_of_two(max(float(gram.max()), -float(gram.min())))
     work = np.empty((n, n), order="F")
@@ -163,7 +163,7 @@ def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenv
     process = LanczosProcess(lambda v: blas.dsymv(1.0, work, v[:, 0], lower=1)[:, np.newaxis], start, min(n, max_iter))
     _grow(process, lambda: _is_known(_bracket(process, largest=True), max(tol, _rounding(n))))
     top, lowest = _end(process, largest=True), _end(process, largest=False)
-    _refuse_negative(lowest.value, top.value, n)
+    _refuse_negative(lowest.value, top.value, n, precision)
     factor = cholesky_in_place(work)
     if factor is None:
         return _result(scale, n, top, _End(0.0, 0.0, 0.0, 0), "cholesky")
@@ -249,9 +249,9 @@ def _bracket(process: LanczosProcess, *, largest: bool) -> tuple[float, float]:
     return value, float(np.exp(root))
 
 
-def _refuse_negative(lowest: float, largest: float, n: int) -> None:
-    """Raise if a Ritz value, which no eigenvalue exceeds at this end, is too negative for rounding."""
-    if lowest < -_ROUNDING_CUTOFFS * rank_cutoff((n, n)) * max(largest, 0.0):
+def _refuse_negative(lowest: float, largest: float, n: int, precision: float = EPS) -> None:
+    """Raise if a Ritz value, which no eigenvalue exceeds at this end, is too negative for rounding at a precision."""
+    if lowest < -_ROUNDING_CUTOFFS * n * precision * max(largest, 0.0):
         raise ValueError(
             f"gram has an eigenvalue of {lowest / max(abs(largest), abs(lowest)):.3g} times its largest magnitude or less: "
             "it is not positive semi-definite, so not a Gram matrix; pass features times their transpose, or a kernel matrix"
@@ -260,7 +260,8 @@ def _refuse_negative(lowest: float, largest: float, n: int) -> None:
 
 def _result(scale: float, n: int, top: _End, bottom: _End, method: str) -> ExtremeEigenvalues:
     """Put the ends together in the units of the matrix."""
-    largest = max(0.0, top.value)
+    # Both ends are rounded on their own, and they may be one eigenvalue.
+    largest = max(0.0, top.value, bottom.value)
     cutoff, floor = rank_cutoff((n, n)) * largest, _rounding(n) * largest
     error = bottom.error + floor
     is_resolved = bottom.value > max(cutoff, error)

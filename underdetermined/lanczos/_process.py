@@ -128,7 +128,7 @@ def random_directions(n: int, k: int, seed: int) -> FloatArray:
     ndarray of shape (n, k)
         Columns of norm one; the first ones do not depend on k.
     """
-    vectors = np.random.Generator(np.random.Philox(seed)).standard_normal((k, n)).T
+    vectors = np.random.Generator(np.random.Philox(check_count(seed, "seed", 0))).standard_normal((k, n)).T
     return vectors / np.linalg.norm(vectors, axis=0)
 
 
