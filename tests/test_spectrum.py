@@ -264,3 +264,12 @@ def test_constructor():
         Spectrum(np.array([1.0, np.nan]))
     with pytest.raises(ValueError, match=r"eigenvectors have shape \(2, 3\)"):
         Spectrum(np.array([2.0, 1.0]), np.ones((2, 3)))
+
+
+def test_near_overflow():
+    spectrum = Spectrum.from_gram(np.diag([1.5e308, 1.5e308]))
+    assert spectrum.trace == np.inf
+    assert spectrum.effective_rank == 2.0
+    json.dumps(spectrum.to_dict(), allow_nan=False)
+    with pytest.raises(ValueError, match="gram has .* too large|gram has an eigenvalue that overflows: scale it down"):
+        Spectrum.from_gram(np.full((4, 4), 1.7e308))

@@ -109,8 +109,9 @@ class Spectrum:
 
     @property
     def trace(self) -> float:
-        """Sum of the resolved eigenvalues, the trace up to n cut-offs."""
-        return float(self.resolved.sum())
+        """Sum of the resolved eigenvalues, the trace up to n cut-offs; inf if it overflows."""
+        with np.errstate(over="ignore"):
+            return float(self.resolved.sum())
 
     @property
     def effective_rank(self) -> float:
@@ -185,7 +186,7 @@ class Spectrum:
         -------
         dict
             Keys ``n_rows``, ``rank``, ``is_resolved``, ``cutoff``, ``largest``, ``smallest`` and ``condition`` (None if not
-            resolved), ``trace``, ``effective_rank``, ``entropy_rank`` and ``eigenvalues``.
+            resolved), ``trace`` (None if it overflows), ``effective_rank``, ``entropy_rank`` and ``eigenvalues``.
         """
         return {
             "n_rows": self.n_rows,
@@ -195,7 +196,7 @@ class Spectrum:
             "largest": self.largest,
             "smallest": self.smallest if self.is_resolved else None,
             "condition": self.condition if self.is_resolved else None,
-            "trace": self.trace,
+            "trace": self.trace if np.isfinite(self.trace) else None,
             "effective_rank": self.effective_rank,
             "entropy_rank": self.entropy_rank,
             "eigenvalues": self.eigenvalues.tolist(),
@@ -355,7 +356,8 @@ def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: f
             values, vectors = eigh(gram, driver="evr", eigvals_only=True, overwrite_a=True, check_finite=False), None
     except LinAlgError as error:
         raise ValueError("gram has entries too large to decompose: scale it down") from error
-    check_finite(values, "eigenvalues of gram")
+    if not np.isfinite(values).all():
+        raise ValueError("gram has an eigenvalue that overflows: scale it down")
     limit = _ROUNDING_CUTOFFS * n * precision * max(values[-1], 0.0)
     if values[0] < -limit:
         raise ValueError(
