@@ -95,6 +95,13 @@ def test_no_threads_is_an_error():
         thread_count(0)
 
 
+@pytest.mark.parametrize("tiles", [1, 3])
+@pytest.mark.parametrize(("n_jobs", "error"), [(0, ValueError), (1.5, TypeError), ("all", TypeError), (True, TypeError)])
+def test_wrong_numbers_of_threads_are_refused_for_any_number_of_tiles(n_jobs, error, tiles):
+    with pytest.raises(error, match=f"n_jobs={n_jobs!r}"):
+        run_tiles(lambda _: None, range(tiles), n_jobs=n_jobs)
+
+
 @pytest.mark.parametrize(("total", "size"), [(0, 3), (1, 3), (3, 3), (10, 3)])
 def test_slices_cover(total, size):
     pieces = slices(total, size)

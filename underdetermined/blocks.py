@@ -79,8 +79,8 @@ def thread_count(n_jobs: int | None = None) -> int:
 
     Raises
     ------
-    ValueError
-        If `n_jobs` is 0.
+    TypeError, ValueError
+        If `n_jobs` is not an integer, or 0.
 
     Examples
     --------
@@ -88,12 +88,20 @@ def thread_count(n_jobs: int | None = None) -> int:
     >>> thread_count(3)
     3
     """
+    _check_jobs(n_jobs)
     if n_jobs is None:
         with _Limit.lock:
             return _Limit.threads if _Limit.holders else _blas_threads()
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+
+
+def _check_jobs(n_jobs: object) -> None:
+    if n_jobs is None:
+        return
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer):
+        raise TypeError(f"n_jobs={n_jobs!r} is not an integer: pass None, a positive number, or -1 for all cores.")
     if n_jobs == 0:
         raise ValueError("n_jobs=0 means no thread at all; pass None, a positive number, or -1 for all cores.")
-    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
 
 
 def run_tiles(task: Callable[[Tile], object], tiles: Iterable[Tile], *, n_jobs: int | None = None) -> None:
@@ -119,6 +127,7 @@ def run_tiles(task: Callable[[Tile], object], tiles: Iterable[Tile], *, n_jobs: 
     >>> squares
     [0, 1, 4, 9]
     """
+    _check_jobs(n_jobs)
     tiles = iter(tiles)
     first = list(islice(tiles, 2))
     if len(first) < 2:
