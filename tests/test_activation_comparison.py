@@ -306,3 +306,10 @@ def test_rows_of_a_table_are_drawn_by_the_seed():
 def test_constant_target_of_a_table():
     with pytest.raises(TableError, match="is 2.0 in every row"):
         compare_on_table(Table(np.eye(3), np.full(3, 2.0), ("a", "b", "c"), "t", "s"))
+
+
+@pytest.mark.parametrize(("kind", "words"), [("nngp", "descent on the last layer,"), ("ntk", "both layers (approximate)")])
+def test_steps_of_both_layers_are_marked_as_approximate(kind, words):
+    text = str(compare_activations(np.eye(3), [1.0, 2.0, 3.0], activations="relu", kind=kind))
+    assert words in text
+    assert max(map(len, text.splitlines())) <= 100

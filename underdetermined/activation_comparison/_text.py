@@ -57,9 +57,11 @@ def _legend(comparison: Any) -> str:
         ("trace, entr. rank", "effective ranks of the eigenvalues: sum / max, and exponential of their entropy"),
     ]
     if comparison.has_targets:
-        trained = "both layers" if comparison.kind == "ntk" else "the last layer"
+        trained = "the last layer"
+        if comparison.kind == "ntk":
+            trained = "both layers (approximate)"
         lines += [
-            ("steps", f"gradient descent on {trained}, best fixed rate, to that residual / |y|"),
+            ("steps", f"gradient descent on {trained}, best rate, to that residual / |y|"),
             ("y in top 10", "share of |y|^2 in the 10 leading eigenvectors, which are learned first"),
         ]
     if comparison.best is not None:
