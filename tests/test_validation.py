@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import eye_array
+from scipy.sparse.linalg import aslinearoperator
 
 from underdetermined import _validation
 from underdetermined._validation import (
@@ -43,6 +45,16 @@ class _nothing:
 
     def __exit__(self, *error):
         return False
+
+
+@pytest.mark.parametrize(
+    ("matrix", "remedy"),
+    [(eye_array(3, format="csr"), r"A\.toarray\(\)"), (aslinearoperator(np.eye(3)), r"A @ np\.eye\(A\.shape\[1\]\)")],
+    ids=["sparse", "operator"],
+)
+def test_matrices_without_entries_are_named(matrix, remedy):
+    with pytest.raises(TypeError, match=f"A is a {type(matrix).__name__}, which has no dense entries: pass {remedy}"):
+        check_matrix(matrix, "A")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

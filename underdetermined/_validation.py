@@ -121,6 +121,10 @@ def as_float(array: ArrayLike, name: str) -> FloatArray:
     result = np.asarray(array)
     if result.dtype == np.float64 or result.dtype == np.float32:
         return result
+    if result.dtype.kind == "O" and hasattr(array, "shape") and result.shape != array.shape:
+        kind = type(array).__name__
+        remedy = f"{name}.toarray()" if hasattr(array, "toarray") else f"{name} @ np.eye({name}.shape[1])"
+        raise TypeError(f"{name} is a {kind}, which has no dense entries: pass {remedy} if that fits in memory")
     if result.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {result.dtype}: pass real numbers (float64 or float32)")
     return result.astype(np.float64)
