@@ -15,6 +15,7 @@ from underdetermined.activations import get_activation
 from underdetermined.blocks import run_tiles, scratch, slices
 
 _TILE = 192  # rows and columns of a tile: with its scratch memory it stays in the cache of one core
+_NEAR = 1.0 - 1e-12  # correlations of coinciding rows are beyond, whatever their rounding
 _ADVICE = "scale the inputs down (for example with StandardScaler) or lower weight_scale"
 
 Tile = tuple[slice, slice]
@@ -193,9 +194,33 @@ class Problem:
         products, correlation, sine = (array[left, right] for array in self._correlations(rows, columns))
         pairs = correlation, sine, left + rows.start, right + columns.start + offset
         block = out[rows, columns].copy()
-        values = [expectation.pairs(*pairs, is_last=is_last) for expectation in expectations]
+        sign = self._coincidences(correlation, pairs[2], right + columns.start)
+        is_other = sign == 0.0
+        values = []
+        for order, expectation in enumerate(expectations):
+            # The derivative has the other parity.
+            value = expectation.squares[pairs[2]] * (np.abs(sign) if order == self._is_odd else sign)
+            value[is_other] = expectation.pairs(*(array[is_other] for array in pairs), is_last=is_last)
+            values.append(value)
         block[left, right] = self._combined(products, *values)
         self._store(out, rows, columns, block)
+
+    @property
+    def _is_odd(self) -> bool:
+        return self.activation.even_degree == -1
+
+    def _coincidences(self, correlation: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """1 for pairs of equal rows, -1 for opposite ones of an even or odd function, 0 for all others.
+
+        Their entries are those of the diagonal, to the last digit: larger errors would make a singular matrix regular.
+        """
+        sign = np.zeros(correlation.size)
+        near = np.flatnonzero(correlation > _NEAR)
+        sign[near] = (self.left.inputs[left[near]] == self.right.inputs[right[near]]).all(axis=1)
+        if not self.has_bias and (self._is_odd or self.activation.odd_degree == -1):
+            near = np.flatnonzero(correlation < -_NEAR)
+            sign[near] = -1.0 * (self.left.inputs[left[near]] == -self.right.inputs[right[near]]).all(axis=1)
+        return sign
 
     def _correlations(self, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         sides = self._sides(rows, columns)
