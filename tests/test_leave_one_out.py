@@ -1,6 +1,7 @@
 """Leave-one-out errors against refits, one for every copy of every row."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from underdetermined.gram import gram_matrix
 from underdetermined.leave_one_out import (
     default_alphas,
     leave_one_out_path,
+    leave_one_out_search,
     subsample_rows,
 )
 from underdetermined.system import LinearSystem
@@ -199,3 +201,33 @@ def test_subsample_is_fixed_and_without_repetition():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         leave_one_out_path(LinearSystem(np.eye(3), [1.0, 2.0, 3.0]), **arguments)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e-60, 1e60, 1e120])
+@pytest.mark.parametrize("shape", [(7, 20), (16, 5)])
+def test_units_of_the_features_do_not_matter(scale, shape, rng):
+    matrix, targets = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    expected = leave_one_out_path(LinearSystem(matrix, targets)).errors
+    np.testing.assert_allclose(leave_one_out_path(LinearSystem(scale * matrix, targets)).errors, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("variation", [0.0, 1e-17, 1e-15, 1e-12])
+def test_features_that_hardly_vary_predict_the_mean(variation, rng):
+    matrix, targets = 1.0 + variation * rng.standard_normal((30, 90)), rng.standard_normal(30)
+    path = leave_one_out_path(LinearSystem(matrix, targets, fit_intercept=True))
+    by_means = np.mean((targets - (targets.sum() - targets) / 29) ** 2)
+    assert path.error <= by_means * (1.0 + 1e-2)
+    assert path.errors[-1] == pytest.approx(by_means, rel=1e-2)
+
+
+@pytest.mark.parametrize("evaluate", [leave_one_out_path, partial(leave_one_out_search, start=1.0)])
+@pytest.mark.parametrize(("weight", "expected"), [(4.0, 5.0 / 4.0 * (4.0 / 3.0) ** 2), (1.0, 0.0), (0.5, 0.0)])
+def test_copies_of_one_row_are_predicted_by_the_others(evaluate, weight, expected):
+    # Four copies with targets 1, 2, 3, 4 have scatter 5 about their mean; up to a weight of one nothing else is left.
+    system = LinearSystem(np.ones((1, 3)), [2.5], sample_weight=[weight], fit_intercept=True)
+    assert evaluate(system, within_squares=[5.0]).error == pytest.approx(expected, rel=1e-12)
+
+
+def test_targets_whose_squares_overflow():
+    with pytest.raises(ValueError, match=r"targets as large as 3e\+200 have squared errors that overflow: scale them down"):
+        leave_one_out_path(LinearSystem(np.eye(3), [0.0, 3e200, 1.0]))

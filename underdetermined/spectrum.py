@@ -324,7 +324,7 @@ class Spectrum:
         return decompose_lower(gram, eigenvectors=eigenvectors)
 
 
-def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: float = EPS) -> Spectrum:
+def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: float | None = EPS) -> Spectrum:
     """Decompose a Gram matrix in place: its lower triangle is read, and everything is overwritten.
 
     Parameters
@@ -333,8 +333,9 @@ def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: f
         Gram matrix; the entries above the diagonal are ignored.
     eigenvectors : bool, default=True
         Whether to compute eigenvectors too.
-    precision : float, default=2.2e-16
-        Unit of rounding that the entries were summed in; it decides how negative an eigenvalue may be.
+    precision : float or None, default=2.2e-16
+        Unit of rounding that the entries were summed in; it decides how negative an eigenvalue may be. None for what is a
+        Gram matrix by construction, of which cancellation may have left rounding errors only.
 
     Returns
     -------
@@ -358,8 +359,7 @@ def decompose_lower(gram: FloatArray, *, eigenvectors: bool = True, precision: f
         raise ValueError("gram has entries too large to decompose: scale it down") from error
     if not np.isfinite(values).all():
         raise ValueError("gram has an eigenvalue that overflows: scale it down")
-    limit = _ROUNDING_CUTOFFS * n * precision * max(values[-1], 0.0)
-    if values[0] < -limit:
+    if precision is not None and values[0] < -_ROUNDING_CUTOFFS * n * precision * max(values[-1], 0.0):
         raise ValueError(
             f"gram has the eigenvalue {values[0]:.3g} beside a largest one of {values[-1]:.3g}: it is not positive "
             "semi-definite, so it is not a Gram matrix; pass features times their transpose, or a kernel matrix"

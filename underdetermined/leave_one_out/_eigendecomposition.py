@@ -25,9 +25,6 @@ from underdetermined.system import LinearSystem, ReducedSystem
 
 FloatArray = NDArray[np.float64]
 
-# A Gram matrix that several fits extended is indefinite by as much as its float32 features were rounded differently.
-_PRECISION = float(np.finfo(np.float32).eps)
-
 # Columns of one product with the eigenvectors.
 _COLUMNS = 256
 
@@ -89,14 +86,15 @@ def leave_one_out_path(
     rows = LeftOut(system, within_squares)
     reduced = ReducedSystem(system)
     if reduced.n_rows == 0:
-        # One row and an intercept: nothing is left to predict from, and nothing depends on the penalty.
+        # One row and an intercept: nothing depends on the penalty.
         grid = check_alphas(alphas) if alphas is not None else default_alphas(1.0, 1.0, 1)
-        return rows.path(grid, np.zeros(len(grid)), np.full(len(grid), np.nan), "eigendecomposition")
+        return rows.path(grid, np.full(len(grid), rows.intercept_error()), np.full(len(grid), np.nan), "eigendecomposition")
     order = reduced.short_side
     check_memory(32 * order**2, f"the eigenvectors of a {order} x {order} Gram matrix")
     gram, _ = reduced.gram()
     scale = float(np.einsum("ii->", gram)) / reduced.n_rows
-    spectrum = decompose_lower(gram, precision=_PRECISION)
+    # Rounding alone may make it indefinite: of float32 features, of features that hardly vary from row to row.
+    spectrum = decompose_lower(gram, precision=None)
     values, vectors = np.maximum(spectrum.eigenvalues, 0.0), spectrum.eigenvectors
     del gram, spectrum  # the memory of the matrices is needed again
     assert vectors is not None

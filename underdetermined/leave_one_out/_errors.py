@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float64]
 
 # Relative differences of errors below this are ties, and the larger penalty wins.
 _TIE = 1e-6
+# Sums of squares of targets up to this size are far from overflow.
+_LARGEST = 1e150
 
 
 class LeftOut:
@@ -54,7 +56,10 @@ class LeftOut:
         self._within = _check_within(within_squares, n, self._n_outputs)
         self._weights = np.ones(n) if system.sample_weight is None else system.sample_weight
         self._share = np.minimum(self._weights, 1.0) / self._weights
-        self._rounding = (EPS * np.abs(system.targets).max()) ** 2
+        largest = float(np.abs(system.targets).max())
+        if largest > _LARGEST:
+            raise ValueError(f"targets as large as {largest:.3g} have squared errors that overflow: scale them down")
+        self._rounding = (EPS * largest) ** 2
         self._root = np.sqrt(self._weights)
         self.unit = self._root / np.sqrt(self._weights.sum()) if system.fit_intercept else np.zeros(n)
         scaled = system.targets * self._root[:, np.newaxis]
@@ -68,16 +73,23 @@ class LeftOut:
 
     def inverse_sums(self, dual: FloatArray, diagonal: FloatArray, alphas: FloatArray) -> FloatArray:
         """Sum of squared errors of the copies of every row, (n, a), from c of shape (n, k, a) and b of shape (n, a)."""
-        squares = (dual**2).sum(axis=1) + (np.sqrt(self._within)[:, np.newaxis] / alphas) ** 2
         # (1 - delta H / w) / alpha; the first term is exactly zero for weights up to one.
         left = np.outer(1.0 - self._share, 1.0 / alphas) + self._share[:, np.newaxis] * diagonal
-        return squares / left**2
+        # Divided first: of large Gram matrices the squares of both would underflow.
+        within = np.sqrt(self._within)[:, np.newaxis] / alphas / left
+        return ((dual / left[:, np.newaxis, :]) ** 2).sum(axis=1) + within**2
 
     def residual_sums(self, residual: FloatArray, leverage: FloatArray, part: slice) -> FloatArray:
         """Same for some of the rows, (t, a), from weighted residuals (t, k, a) and the diagonal of H (t, a)."""
         squares = (residual**2).sum(axis=1) + self._within[part, np.newaxis]
         left = np.maximum(1.0 - self._share[part, np.newaxis] * leverage, EPS)
         return squares / left**2
+
+    def intercept_error(self) -> float:
+        """Error of a single row and an intercept: its copies predict one another, and one alone has nothing to predict."""
+        left = 1.0 - self._share
+        sums = np.where(left > 0.0, self._within / np.maximum(left, EPS) ** 2, 0.0)
+        return float(self.mean(sums[:, np.newaxis])[0][0])
 
     def mean(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean over copies and outputs, and its standard error, from the sums of all rows: both of shape (a,)."""

@@ -105,7 +105,7 @@ def leave_one_out_search(
     if reduced.n_rows == 0:
         grid = check_alphas(alphas) if alphas is not None else default_alphas(1.0, 1.0, 1)
         grid = grid[[_nearest(grid, start)]]
-        return rows.path(grid, np.zeros(1), np.full(1, np.nan), "cholesky")
+        return rows.path(grid, np.full(1, rows.intercept_error()), np.full(1, np.nan), "cholesky")
     evaluation = _Evaluation(system, reduced, rows)
     grid = evaluation.default_alphas() if alphas is None else check_alphas(alphas)
     best = _nearest(grid, start)
