@@ -34,6 +34,12 @@ def test_opposite_rows_of_odd_and_even_functions(kernel, form, sign, X):
 
 
 @KERNELS
+def test_a_weight_scale_whose_square_underflows_is_refused(kernel, X):
+    with pytest.raises(ValueError, match="weight_scale=1e-160 is out of range: its square underflows"):
+        kernel(X, weight_scale=1e-160)
+
+
+@KERNELS
 def test_opposite_rows_are_not_alike_with_biases(kernel, X):
     K = kernel(np.vstack([X, -X]), activation="tanh", bias_scale=0.5)
     assert (np.diag(K, len(X)) > -np.diag(K)[: len(X)]).all()
