@@ -62,7 +62,7 @@ class Problem:
             self.weight_variance = np.square(check_number(weight_scale, "weight_scale", low_open=True))
             self.bias_variance = np.square(check_number(bias_scale, "bias_scale"))
         if self.weight_variance < np.finfo(np.float64).tiny:
-            raise ValueError(f"weight_scale={weight_scale!r} is out of range: its square underflows; scale the inputs instead")
+            raise ValueError(f"weight_scale={weight_scale!r} is out of range: its square underflows; scale the inputs")
         self.has_bias = bias_scale > 0
         self.left = _Side.check(X, "X")
         self.is_symmetric = Z is None
