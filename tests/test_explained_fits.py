@@ -148,3 +148,11 @@ def test_float32_rows_that_nearly_coincide_are_near():
     X[3] *= np.float32(1 + 2e-7)
     found = plain(activation="tanh", rcond=1e-6, solver="svd").fit(X, TARGETS.astype(np.float32)).attainability_
     assert found.near and found.near[0].rows == (0, 3)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_units_of_the_targets_do_not_matter(scale):
+    expected = plain(activation="sin_cos").fit(HEXAGON, TARGETS)
+    found = plain(activation="sin_cos").fit(HEXAGON, scale * TARGETS)
+    assert found.solution_.status is expected.solution_.status
+    np.testing.assert_allclose(found.predict(HEXAGON), scale * TARGETS, rtol=0, atol=1e-8 * scale)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import underdetermined
 from underdetermined._compat import Interval, StrOptions
+from underdetermined._linalg import column_norms
 from underdetermined.estimators._attainability import explain_rows, unattainable_norms
 from underdetermined.estimators._layer import (
     LAYER_CONSTRAINTS,
@@ -322,12 +323,12 @@ def _is_deficient(system: LinearSystem, solution: Solution) -> bool:
 
 def _with_scatter(solution: Solution, rows: Rows) -> Solution:
     """Add to the residual what merging hid: the scatter of unequal targets of equal rows."""
-    squares = rows.scatter.sum(axis=0)
-    total = (rows.weight[:, None] * rows.targets**2).sum(axis=0) + squares
-    contradicts = (squares > (len(rows.weight) * np.finfo(np.float64).eps) ** 2 * total).any()
+    spread = np.sqrt(rows.scatter.sum(axis=0))
+    size = np.hypot(column_norms(np.sqrt(rows.weight)[:, None] * rows.targets), spread)
+    contradicts = (spread > len(rows.weight) * np.finfo(np.float64).eps * size).any()
     exact = solution.status is Status.EXACT
     return replace(
         solution,
-        residual_norm=np.hypot(solution.residual_norm, np.sqrt(squares)),
+        residual_norm=np.hypot(solution.residual_norm, spread),
         status=Status.INCONSISTENT if contradicts and exact else solution.status,
     )
