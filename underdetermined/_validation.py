@@ -61,8 +61,8 @@ def check_memory(n_bytes: int, what: str) -> None:
     if available is not None and n_bytes > available:
         raise MemoryError(
             f"{what} needs {n_bytes} bytes ({n_bytes / 2**30:.1f} GiB) and only {available} bytes "
-            f"({available / 2**30:.1f} GiB) are available: use fewer rows, a smaller width, or the matrix-free solver "
-            "'lsmr' or 'cg'"
+            f"({available / 2**30:.1f} GiB) are available: use fewer rows or a smaller width, or an operator "
+            "instead of the matrix, which the solvers 'lsmr' and 'cg' take"
         )
 
 
