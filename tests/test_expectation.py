@@ -6,10 +6,14 @@ import pytest
 from catalogue import EVERY
 from scipy import special, stats
 
+from underdetermined import _expectation
 from underdetermined._expectation import DEGREES, DIAGONALS, SMOOTHED, Expectation
+from underdetermined._expectation._average import average
 from underdetermined._expectation._conditional import conditional_expectation
 from underdetermined._expectation._pieces import find_pieces, gauss_legendre
 from underdetermined._expectation._rows import Rows
+from underdetermined._expectation._table import Table
+from underdetermined._kernels import smoothing
 from underdetermined.activations import get_activation
 
 SCALES = np.array([0.0, 1e-150, 1e-8, 0.05, 1.0, 2.7, 30.0, 1e4, 1e100])
@@ -161,3 +165,96 @@ def test_threshold_far_out_in_the_tail():
         t = mpmath.mpf(0.7) / s
         exact = s**2 * ((1 + t * t) * mpmath.ncdf(-t) - t * mpmath.npdf(t))
     np.testing.assert_allclose(expectation.squares[0], float(exact), rtol=1e-12)
+
+
+STEEP = {
+    "tanh": np.tanh,
+    "softplus": get_activation("softplus").value,
+    "silu slope": get_activation("silu").derivative,
+    "bump": lambda t: np.exp(-8 * t * t),
+    "steep": lambda t: np.tanh(20 * (t - 1)),
+    **{name: KINKED[name][0] for name in ("ramp", "clip", "jump")},
+}
+
+
+def test_averages_equal_closed_forms(rng):
+    nodes, weights, _ = gauss_legendre(26)
+    centres = 0.5 + np.arange(60)[:, None]
+    points, weighted = (centres + 0.5 * nodes).ravel(), np.tile(0.5 * weights, 60)
+    mean, spread = rng.uniform(-20, 20, 200), rng.uniform(1, 2, 200)
+    found, work = np.empty(200), np.empty(points.size)
+    smoothing.averages(points, weighted, mean, spread, 8.75, work, found)
+    np.testing.assert_allclose(found, special.ndtr(mean / spread), rtol=0, atol=2e-15)
+    smoothing.averages(points, weighted * points, mean, spread, 8.75, work, found)
+    expected = mean * special.ndtr(mean / spread) + spread * stats.norm.pdf(mean / spread)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=4e-14)
+
+
+def test_lookup_equals_chebyshev_sums(rng):
+    edges, least = np.array([-3.0, -1.0, 0.0, 0.25, 7.0]), 0.125
+    coefficients = rng.standard_normal((4, 6, 5))
+    mean, spread = rng.uniform(-3, 7, 100), np.repeat(rng.uniform(0.125, 0.25, 10), 10)
+    mean[::10] = [-3, -1, 0, 0.25, 7, -1, 0, -4, 8, np.nan]
+    found = np.empty(100)
+    smoothing.lookup(mean, spread, least, edges, coefficients, np.empty(6), np.empty(5), found)
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(found)), [70, 80, 90])
+    inside = np.flatnonzero(~np.isnan(found) & ~np.isin(mean, edges))
+    p = np.searchsorted(edges, mean[inside]) - 1
+    x = 2 * (mean[inside] - edges[p]) / (edges[p + 1] - edges[p]) - 1
+    y = 2 * spread[inside] / least - 3
+    each = zip(y, x, coefficients[p], strict=True)
+    expected = [np.polynomial.chebyshev.chebval2d(*point) for point in each]
+    np.testing.assert_allclose(found[inside], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("least", [2.0**-10, 0.125, 0.5, 4.0, 64.0])
+def test_tables_equal_quadrature(name, least, rng):
+    f = pieces(STEEP[name], 4000.0)
+    table = Table(f, least, 0.3)
+    spread = least * rng.uniform(1, 2, 600)
+    bend = rng.choice(np.append(f.bends, 0.0), 600)
+    spots = np.where(np.arange(600) % 2, bend + spread * rng.uniform(-12, 12, 600), 10 ** rng.uniform(-4, 3, 600))
+    mean = spots * rng.choice([-1, 1], 600)
+    error = (table(mean, spread) - average(f, mean, spread)) / np.maximum(np.maximum(1, spread), np.abs(mean))
+    np.testing.assert_allclose(error, 0, atol=3e-14)
+
+
+def test_a_table_knows_what_it_does_not_resolve():
+    growing, waves = pieces(np.exp, 60.0), pieces(lambda t: np.sin(40 * t), 400.0)
+    mean, spread = np.linspace(1, 30, 300), np.full(300, 2.5)
+    expected = average(growing, mean, spread)
+    found = Table(growing, 2.0, 1.0)(mean, spread)
+    resolved = ~np.isnan(found)
+    np.testing.assert_allclose(found[resolved], expected[resolved], rtol=1e-12)
+    assert not resolved.all()
+    narrow = 2.0**-12
+    assert np.isnan(Table(waves, narrow, 1.0)(mean, narrow * spread / 2)).all()
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("norms", [(1.0, 30.0), (1e3, 1e6)])
+def test_many_parallel_pairs_share_tables(name, norms, rng, monkeypatch):
+    monkeypatch.setattr(_expectation, "_MANY", 4)
+    scales = np.exp(rng.uniform(*np.log(norms), 40))
+    sine = 10 ** rng.uniform(-1.5, -0.8, 80)
+    correlation = np.sqrt(1 - sine**2) * rng.choice([-1, 1], 80)
+    left, right = rng.integers(0, 40, (2, 80))
+    expectation = Expectation(STEEP[name], scales, (), name)
+    expectation.extend(np.arange(40), 32)
+    pairs = correlation, sine, left, right
+    units = expectation.rows.norms[left] * expectation.rows.norms[right]
+    expected = expectation._by_quadrature(*pairs, None)
+    found = expectation.pairs(*pairs, is_last=True) / units
+    assert expectation._tables
+    np.testing.assert_allclose(found, expected, atol=3e-14)
+    monkeypatch.setattr(Table, "__call__", lambda self, mean, spread: np.full(mean.size, np.nan))
+    np.testing.assert_allclose(expectation.pairs(*pairs, is_last=True) / units, expected, atol=3e-14)
+
+
+def test_the_same_row_twice_needs_no_average():
+    expectation = Expectation(np.tanh, np.array([3.0, 50.0]), (), "tanh")
+    found = expectation._groups(np.arange(2), np.zeros(2), np.arange(2), np.arange(2))
+    chosen, smoothed = [(group, how) for group, how in found if group.size][0]
+    np.testing.assert_array_equal(chosen, [0, 1])
+    np.testing.assert_array_equal(smoothed(np.array([0.3]), np.zeros(1)), np.tanh([0.3]))

@@ -106,6 +106,18 @@ def test_users_functions_equal_the_catalogue(kernel, name, bias_scale, X):
 
 
 @BOTH
+@pytest.mark.parametrize("name", ["erf", "gelu", "relu", "tanh"])
+@pytest.mark.parametrize("size", [20.0, 100.0, 1e6])
+def test_many_nearly_parallel_rows(kernel, name, size):
+    X = np.linspace(-size, size, 40)[:, np.newaxis]
+    function, slope = USERS[name]
+    user = Activation("user", function=function, function_derivative=slope)
+    expected = kernel(X, activation=name, bias_scale=1.0)
+    diagonal = np.diag(expected)
+    assert_close(kernel(X, activation=user, bias_scale=1.0), expected, (diagonal, diagonal), 5e-14)
+
+
+@BOTH
 @pytest.mark.parametrize("form", EVERY)
 def test_symmetric_positive_and_bounded(kernel, form, X):
     X = X / 10.0

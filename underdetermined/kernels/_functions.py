@@ -68,10 +68,11 @@ def nngp_kernel(
     Closed forms serve identity, relu, leaky_relu, abs, step, squared_relu, erf, gelu, gaussian, sin, cos, sin_cos and exp:
     the products ``X @ Z.T``, n n' d multiplications, and a few nanoseconds per entry. All others take Mehler's expansion,
     with as many terms as its error bound asks for at each entry, 0.1 to 2 microseconds; rows that need the longest hold
-    16 KiB of coefficients. What is left, correlations beyond 0.98 at kinks or at norms above
-    about 5, takes a quadrature per entry: 30 to 90 microseconds for elu and shifted_relu, some tenths of a millisecond for
-    a callable with kinks, 2 to 7 milliseconds for steep functions such as tanh at norms of 100 to 1e6. Undeclared kinks of a
-    callable are searched.
+    16 KiB of coefficients. What is left, correlations beyond 0.98 at kinks or at norms above about 5, takes a quadrature per
+    entry: 30 to 90 microseconds for elu and shifted_relu; for the others 0.05 to 0.2 milliseconds where dozens of entries of
+    a block share a table of inner integrals, which takes 5 to 60 milliseconds and a few MB at most. Without a table it is
+    some tenths of a millisecond for a callable with kinks and 2 to 7 milliseconds for steep functions such as tanh at norms
+    of 100 to 1e6. Undeclared kinks of a callable are searched.
 
     References
     ----------
