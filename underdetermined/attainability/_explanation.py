@@ -96,7 +96,8 @@ def _reason(kind: str, groups: list[Group], name: str, parts: Parts, space: Rang
     degrees = ", ".join(map(str, sorted(parts.polynomial))) or "none"
     return (
         f"{name} is a polynomial, so that every output is a polynomial of the inputs (degrees of its monomials: {degrees});"
-        f" these form a space of dimension {space.n_polynomials} only, too small for rows {rows}."
+        f" these form a space of numerical dimension {space.n_polynomials} only, polynomials that agree to rounding on these"
+        f" points counting as one, too small for rows {rows}."
     )
 
 
