@@ -166,3 +166,11 @@ def test_global_style_is_left_alone(system):
     before = dict(matplotlib.rcParams)
     DescentDisplay.from_forecast(forecast_descent(Spectrum.from_gram(system[0]), system[1]))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_a_part_far_below_the_loss_does_not_squeeze_it():
+    spectrum = Spectrum(np.array([1.0, 1e-6]), np.eye(2))
+    forecast = forecast_descent(spectrum, [1.0, 1.0], learning_rate=0.9)
+    display = DescentDisplay.from_forecast(forecast, steps=[1, 10], split=1)
+    assert display.early_.get_ydata().min() < 1e-15
+    assert display.ax_.get_ylim()[0] > 1e-6

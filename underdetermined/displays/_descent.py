@@ -13,6 +13,7 @@ from underdetermined.descent import DescentForecast
 _BLUE, _VERMILION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _POINTS = 400
 _MARKS = 40
+_DEPTH = 1e5  # how far below the loss its parts are followed
 _RANGE = 1e32  # a loss further than this from its start is rounding, or overflows the axis
 _LEADING = 10
 _TOLERANCE = 1e-8
@@ -200,6 +201,7 @@ class DescentDisplay:
             self.initial_ = ax.axhline(self.initial, color="black", linestyle=":", linewidth=1.2, label="loss at step 0")
         ax.set(xscale="log", yscale="log", xlabel="steps", ylabel="loss, half the squared residual")
         self._explain_empty(ax)
+        self._keep_in_view(ax)
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure
@@ -218,6 +220,13 @@ class DescentDisplay:
         ax.set(xlim=(1.0, 10.0), ylim=(middle / 10.0, middle * 10.0))
         what = f"within a factor {_RANGE:g} of its start" if self._start else "positive and finite"
         ax.text(0.5, 0.3, f"no loss after step 0 is {what}", transform=ax.transAxes, ha="center")
+
+    def _keep_in_view(self, ax: Any) -> None:
+        """Cut off parts of the loss that are far below all of it, which would be squeezed at the top."""
+        losses = [curve.get_ydata() for curve in (self.forecast_, self.measured_) if curve is not None]
+        lowest = np.concatenate(losses).min(initial=np.inf)
+        if ax.get_ylim()[0] < lowest / _DEPTH < np.inf:
+            ax.set_ylim(bottom=lowest / _DEPTH)
 
     def _curve(self, ax: Any, values: Any, label: str, **style: Any) -> Any:
         if values is None:
