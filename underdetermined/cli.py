@@ -96,15 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    fit = commands.add_parser(
-        "fit",
-        help="fit a table and compare with Ridge and an MLP",
-        description=_FIT_DESCRIPTION,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    fit.set_defaults(run=_fit)
-    _add_data(fit, FIT_MAX_ROWS)
+    summary = "fit a table and compare with Ridge and an MLP"
+    fit = _add_command(commands, "fit", _fit, summary, _FIT_DESCRIPTION, FIT_MAX_ROWS)
     model = fit.add_argument_group("network")
     model.add_argument(
         "--activation",
@@ -123,9 +116,7 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     model.add_argument(
         "--cv", type=_integer(2), default=5, metavar="K", help="folds of the cross-validation [5]"
     )
-    model.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]"
-    )
+    _add_seed(model)
     output = _add_output(fit)
     output.add_argument(
         "--save", type=Path, metavar="FILE", help="write the fitted pipeline, for joblib.load"
@@ -133,15 +124,8 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_spectrum(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    spectrum = commands.add_parser(
-        "spectrum",
-        help="compare activations by their spectra on a table",
-        description=_SPECTRUM_DESCRIPTION,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    spectrum.set_defaults(run=_spectrum)
-    _add_data(spectrum, SPECTRUM_MAX_ROWS)
+    summary = "compare activations by their spectra on a table"
+    spectrum = _add_command(commands, "spectrum", _spectrum, summary, _SPECTRUM_DESCRIPTION, SPECTRUM_MAX_ROWS)
     model = spectrum.add_argument_group("network")
     model.add_argument(
         "--activations",
@@ -161,10 +145,33 @@ def _add_spectrum(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--width", type=_integer(1), metavar="W", help="hidden neurons of --kind features [max(2 rows, 512)]"
     )
     model.add_argument("--no-bias", action="store_true", help="a hidden layer without biases")
-    model.add_argument(
-        "--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]"
-    )
+    _add_seed(model)
     _add_output(spectrum)
+
+
+def _add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    description: str,
+    max_rows: int,
+) -> argparse.ArgumentParser:
+    """Add a command that works on a table, with the options that choose the table."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    _add_data(command, max_rows)
+    return command
+
+
+def _add_seed(model: "argparse._ArgumentGroup") -> None:
+    model.add_argument("--seed", type=_integer(0), default=0, metavar="N", help="seed of everything random [0]")
 
 
 def _add_data(command: argparse.ArgumentParser, max_rows: int) -> None:
