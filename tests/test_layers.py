@@ -43,17 +43,21 @@ LEVELS = {
     "descent": 5,
     "optimize": 5,
     "bounds": 5,
+    "neurons": 5,
+    "empirical_width": 6,
     "activation_comparison": 6,
     "estimators": 6,
     "crossvalidation": 6,
     "comparison": 7,
     "doctor": 7,
+    "study": 7,
+    "width_table": 7,
     "displays": 8,
     "text": 8,
-    "report": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": 10,
+    "report": 9,
+    "cli": 10,
+    "__main__": 11,
+    "__init__": 11,
 }
 
 # Libraries other than NumPy and SciPy, and the only modules that may import them.
@@ -61,7 +65,7 @@ OUTSIDE = {
     "numba": {"_kernels"},
     "joblib": {"blocks", "doctor", "cli"},
     "threadpoolctl": {"blocks", "doctor"},
-    "sklearn": {"_compat", "tables", "estimators", "crossvalidation", "comparison", "activation_comparison", "displays"},
+    "sklearn": {"_compat", "tables", "estimators", "crossvalidation", "comparison", "activation_comparison", "displays", "study", "width_table"},
     "matplotlib": {"displays"},
 }
 EVERYWHERE = {"numpy", "scipy"}
