@@ -65,7 +65,17 @@ OUTSIDE = {
     "numba": {"_kernels"},
     "joblib": {"blocks", "doctor", "cli"},
     "threadpoolctl": {"blocks", "doctor"},
-    "sklearn": {"_compat", "tables", "estimators", "crossvalidation", "comparison", "activation_comparison", "displays", "study", "width_table"},
+    "sklearn": {
+        "_compat",
+        "tables",
+        "estimators",
+        "crossvalidation",
+        "comparison",
+        "activation_comparison",
+        "displays",
+        "study",
+        "width_table",
+    },
     "matplotlib": {"displays"},
 }
 EVERYWHERE = {"numpy", "scipy"}
