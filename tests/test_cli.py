@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import underdetermined
-from underdetermined import Status, cli
-from underdetermined.cli import main
+from underdetermined import Status
+from underdetermined.cli import _fit, main
 from underdetermined.comparison import compare
 from underdetermined.tables import load_dataset, read_table
 
@@ -136,7 +136,7 @@ def test_json_stays_json_with_files(run, csv_file, tmp_path):
 def test_exit_code_of_a_solver_that_stopped_early(run, monkeypatch):
     good = compare(load_dataset("diabetes"), width=40, folds=2, max_rows=40)
     bad = dataclasses.replace(good, fits=(dataclasses.replace(good.fits[0], status=Status.MAX_ITER),))
-    monkeypatch.setattr(cli, "compare", lambda *args, **kwargs: bad)
+    monkeypatch.setattr(_fit, "compare", lambda *args, **kwargs: bad)
     assert run("fit")[0] == 1
 
 
@@ -213,7 +213,7 @@ def test_memory_errors_are_told(run, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("the Gram matrix needs 8 bytes")
 
-    monkeypatch.setattr(cli, "compare", fail)
+    monkeypatch.setattr(_fit, "compare", fail)
     code, _, err = run("fit")
     assert (code, err) == (2, "underdetermined: error: the Gram matrix needs 8 bytes\n")
 
@@ -222,7 +222,7 @@ def test_interruption(run, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "compare", interrupt)
+    monkeypatch.setattr(_fit, "compare", interrupt)
     assert run("fit")[0] == 130
 
 

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from underdetermined import Activation, cli
+from underdetermined import Activation
 from underdetermined.activation_comparison import compare_activations, compare_on_table
-from underdetermined.cli import main
+from underdetermined.cli import _spectrum, main
 from underdetermined.tables import load_dataset, read_table
 
 FAST = ["--max-rows", "40", "--quiet"]
@@ -170,9 +170,9 @@ def test_interruption_and_memory(run, monkeypatch):
 
         return compare
 
-    monkeypatch.setattr(cli, "compare_on_table", fail(KeyboardInterrupt()))
+    monkeypatch.setattr(_spectrum, "compare_on_table", fail(KeyboardInterrupt()))
     assert run()[0] == 130
-    monkeypatch.setattr(cli, "compare_on_table", fail(MemoryError("the Gram matrix needs 8 bytes")))
+    monkeypatch.setattr(_spectrum, "compare_on_table", fail(MemoryError("the Gram matrix needs 8 bytes")))
     assert run()[::2] == (2, "underdetermined: error: the Gram matrix needs 8 bytes\n")
 
 
