@@ -44,6 +44,60 @@ def test_default_scale_averages_over_neurons(X):
     np.testing.assert_allclose(features @ features.T, X[:3] @ X[:3].T, atol=0.2)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu", np.tanh])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("tile_size", [100, None])
+def test_factors_of_neurons_multiply_columns(X, activation, dtype, tile_size):
+    weights, biases = (array.astype(dtype) for array in sample_gaussian(5, 1300, seed=0))
+    factors = np.linspace(-2.0, 3.0, 1300)
+    plain = FeatureMap(weights, biases, activation, scale=1.0)
+    layer = FeatureMap(weights, biases, activation, scale=factors.tolist(), tile_size=tile_size)
+    X, rng, eps = X.astype(dtype), np.random.default_rng(3), float(np.finfo(dtype).eps)
+    expected = plain(X).astype(np.float64) * factors
+    assert layer.scale.dtype == layer(X).dtype == dtype
+    np.testing.assert_allclose(layer(X), expected, rtol=10 * eps, atol=10 * eps)
+    right, left = rng.standard_normal((1300, 2)).astype(dtype), rng.standard_normal((600, 2)).astype(dtype)
+    np.testing.assert_allclose(layer.operator(X) @ right, expected @ right, atol=1e4 * eps)
+    np.testing.assert_allclose(layer.operator(X).rmatmat(left), expected.T @ left, atol=1e4 * eps)
+    np.testing.assert_allclose(layer.astype(np.float64)(X.astype(np.float64)), expected, rtol=0, atol=200 * eps)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(layer))(X), layer(X))
+
+
+def test_equal_factors_are_one_factor(layer, X):
+    other = FeatureMap(layer.weights, layer.biases, "tanh", scale=np.full(1300, layer.scale))
+    np.testing.assert_allclose(other(X), layer(X), rtol=4e-16)
+
+
+@pytest.mark.parametrize("scale", [None, 0.5, np.geomspace(0.1, 10.0, 1300)], ids=["default", "number", "array"])
+@pytest.mark.parametrize("with_biases", [True, False])
+def test_taken_neurons_are_columns(layer, X, scale, with_biases):
+    biases = {True: layer.biases}.get(with_biases)
+    layer = FeatureMap(layer.weights, biases, "gelu", scale=scale, n_jobs=2, tile_size=64)
+    chosen = [1299, 0, 7, 7, 500]
+    part = layer.take(chosen)
+    assert (part.width, part.n_jobs, part.tile_size, part.activation) == (5, 2, 64, layer.activation)
+    assert part.weights.flags.c_contiguous
+    np.testing.assert_allclose(part(X), layer(X)[:, chosen], rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(part.take(np.array([2], dtype=np.uint8))(X), part(X)[:, [2]], rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "error", "message"),
+    [
+        ([], ValueError, r"neurons has shape \(0,\): pass a vector of at least one index"),
+        (3, ValueError, r"neurons has shape \(\)"),
+        ([[1, 2]], ValueError, r"neurons has shape \(1, 2\)"),
+        ([True, False], TypeError, "neurons has dtype bool: pass integers, such as np.flatnonzero"),
+        ([1.0], TypeError, "neurons has dtype float64"),
+        ([0, 1300], IndexError, r"neurons reaches from 0 to 1300: pass numbers of 0 \.\.\. 1299"),
+        ([-1], IndexError, "neurons reaches from -1 to -1"),
+    ],
+)
+def test_neurons_that_cannot_be_taken(layer, neurons, error, message):
+    with pytest.raises(error, match=message):
+        layer.take(neurons)
+
+
 @pytest.mark.parametrize("tile_size", [1, 64, 4096, None])
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
@@ -73,9 +127,7 @@ def test_operator_is_the_matrix(layer, X, dtype, tile_size):
         other = rng.standard_normal((reference.shape[1], *columns)).astype(dtype)
         result = product(other)
         assert result.dtype == dtype
-        np.testing.assert_allclose(
-            result, reference @ other, rtol=0, atol=tolerance * np.abs(reference @ other).max()
-        )
+        np.testing.assert_allclose(result, reference @ other, rtol=0, atol=tolerance * np.abs(reference @ other).max())
     u, v = rng.standard_normal(1300), rng.standard_normal(600)
     assert operator.matvec(u) @ v == pytest.approx(u @ operator.rmatvec(v), rel=tolerance)
     np.testing.assert_array_equal(operator.to_dense(), matrix)
@@ -161,6 +213,9 @@ def test_non_finite_inputs(layer, X, bad):
         ({"biases": np.array([0, np.inf])}, "biases must be finite"),
         ({"scale": 0.0}, "scale=0.0 must be finite and not zero"),
         ({"scale": np.nan}, "scale=nan must be finite"),
+        ({"scale": [1.0, 0.0]}, "scale=0.0 ... 1.0 must be finite and not zero"),
+        ({"scale": [1.0, np.inf]}, "must be finite and not zero"),
+        ({"scale": [1.0]}, r"scale must be a number or have shape \(2,\), one for each neuron, got \(1,\)"),
         ({"tile_size": 0}, "tile_size=0 must be at least 1"),
         ({"activation": "rely"}, "relu"),
         ({"weights": np.ones((1, 2), complex)}, "must be real"),

@@ -50,6 +50,20 @@ def test_ntk_is_the_jacobian_times_its_transpose(form, bias, network):
     assert np.linalg.eigvalsh(kernel)[0] >= -1e-14 * size.max() ** 2 * len(X)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_ntk_with_a_factor_for_each_neuron(network, rng, dtype):
+    X, plain, coef = network("gelu", width=700)
+    factors = rng.uniform(0.2, 3.0, 700)
+    layer = FeatureMap(plain.weights, plain.biases, "gelu", scale=factors, tile_size=90).astype(dtype)
+    J = jacobian(X, layer, coef)
+    kernel = ntk_matrix(layer, X, coef)
+    np.testing.assert_allclose(kernel, J @ J.T, atol=2e-14 * kernel.max())
+    right = rng.standard_normal((7, 2))
+    np.testing.assert_allclose(ntk_operator(layer, X, coef) @ right, kernel @ right, atol=1e-12 * kernel.max())
+    single = ntk_matrix(layer, X.astype(np.float32), coef)
+    np.testing.assert_allclose(single, kernel, atol=1e-5 * kernel.max())
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_ntk_against_finite_differences(name, bias, network):

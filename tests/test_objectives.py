@@ -1,5 +1,7 @@
 """Objectives against explicit formulas, finite differences and the tangent kernel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from catalogue import EVERY
@@ -73,6 +75,17 @@ def test_squared_gradient_is_a_quadratic_form_of_the_tangent_kernel(rng, name, w
     residual = objective.residual(theta)
     expected = float((residual.T @ ntk_matrix(layer, objective.X, coef) @ residual)[0, 0])
     assert np.linalg.norm(objective.gradient(theta)) ** 2 == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_network_with_a_factor_for_each_neuron(rng, k):
+    objective, theta = network(rng, "tanh", k=k)
+    factors = rng.uniform(0.2, 3.0, 11)
+    scaled = TwoLayer(objective.X, objective.targets, replace(objective.feature_map, scale=factors))
+    layer, coef = scaled.network(theta)
+    np.testing.assert_array_equal(layer.scale, factors)
+    np.testing.assert_allclose(scaled.residual(theta), scaled.targets - layer(scaled.X) @ coef, atol=1e-13)
+    check_gradient(scaled, theta, rng, step=3e-4, rtol=1e-7)
 
 
 def test_network_is_what_its_parameters_say(rng):

@@ -103,7 +103,6 @@ def tangent_tiles(feature_map: Any, X: Any, coef: NDArray[np.float64]) -> Iterat
         Derivatives of the features with respect to their arguments, times coef; the next step reuses the array.
     """
     layer = replace(feature_map, activation=get_activation("identity"), scale=1.0)
-    activation, scale = feature_map.activation, feature_map.scale
     memory = np.empty(0)
     for neurons, arguments in layer.operator(X).column_tiles():
         if arguments.size > memory.size:
@@ -116,8 +115,8 @@ def tangent_tiles(feature_map: Any, X: Any, coef: NDArray[np.float64]) -> Iterat
             # Errors of floating point are handled by thread; the caller refuses what overflows.
             with np.errstate(all="ignore"):
                 features[rows] = arguments[rows]
-                activation.apply(features[rows], scale)
-                activation.apply_derivative(arguments[rows], scale)
+                feature_map.apply_activation(features[rows], neurons)
+                feature_map.apply_derivative(arguments[rows], neurons)
                 arguments[rows] *= coef[neurons]
 
         run_tiles(fill, slices(len(arguments), ROWS), n_jobs=feature_map.n_jobs)

@@ -22,7 +22,7 @@ TILE = (256, 512)
 
 @dataclass(frozen=True, eq=False)
 class TwoLayer:
-    """The loss of a two-layer network, L = |f(X) - Y|^2 / 2 with f(x) = scale sum_j a_j sigma(<w_j, x> + b_j).
+    """The loss of a two-layer network, L = |f(X) - Y|^2 / 2 with f(x) = sum_j scale_j a_j sigma(<w_j, x> + b_j).
 
     The parameters are all of W, b and a, in this order, flattened. Biases are trained if the feature map has them.
 
@@ -159,7 +159,7 @@ class TwoLayer:
             with np.errstate(over="ignore", invalid="ignore"):
                 for neurons in slices(layer.width, TILE[1]):
                     tile = self._pre_activations(layers, rows, neurons)
-                    layer.activation.apply(tile, layer.scale)
+                    layer.apply_activation(tile, neurons)
                     result[rows] -= tile @ coef[neurons]
 
         run_tiles(task, slices(len(self.X), TILE[0]), n_jobs=layer.n_jobs)
@@ -226,15 +226,16 @@ class TwoLayer:
         slopes, bias_slopes, last_slopes = self._layers(gradient)
         layer, coef = self.feature_map, layers[2]
         with np.errstate(over="ignore"):
-            scaled, ones = layer.scale * residual, np.ones(len(residual))
+            # One factor for all neurons, or one for each.
+            scaled, ones = np.reshape(layer.scale, (-1, 1)) * coef, np.ones(len(residual))
 
         def task(neurons: slice) -> None:
             with np.errstate(over="ignore", invalid="ignore"):
                 for rows in slices(len(self.X), TILE[0]):
                     tile = self._pre_activations(layers, rows, neurons)
                     back = layer.activation.derivative(tile)
-                    back *= _outer(scaled[rows], coef[neurons])
-                    layer.activation.apply(tile, layer.scale)
+                    back *= _outer(residual[rows], scaled[neurons])
+                    layer.apply_activation(tile, neurons)
                     last_slopes[neurons] -= tile.T @ residual[rows]
                     slopes[:, neurons] -= self.X[rows].T @ back
                     if bias_slopes is not None:
