@@ -1,0 +1,17 @@
+"""Minimum width by experiment: random networks, nested by seed, whose Gram matrices are measured at many widths."""
+
+from underdetermined.empirical_width._criterion import Criterion, Evaluation
+from underdetermined.empirical_width._growth_result import Exponent, WidthGrowth
+from underdetermined.empirical_width._interval import clopper_pearson
+from underdetermined.empirical_width._measurement import WidthMeasurement
+from underdetermined.empirical_width._result import EmpiricalWidth
+
+__all__ = [
+    "Criterion",
+    "EmpiricalWidth",
+    "Evaluation",
+    "Exponent",
+    "WidthGrowth",
+    "WidthMeasurement",
+    "clopper_pearson",
+]
