@@ -1,0 +1,170 @@
+"""What a study found, in one sentence and a few figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isinf
+
+from underdetermined.study._result import Study
+
+_NEGLIGIBLE = 1e-10  # of the norm of the target: rounding of a projection
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure that a reader should see first.
+
+    Parameters
+    ----------
+    label : str
+        What it is.
+    value : str
+        The figure.
+    detail : str
+        What it means, in a few words.
+    """
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found.
+
+    Parameters
+    ----------
+    sentence : str
+        The result in one sentence.
+    figures : tuple of Finding
+        The figures behind it.
+    """
+
+    sentence: str
+    figures: tuple[Finding, ...]
+
+
+def findings(study: Study) -> Findings:
+    """Say in one sentence and a few figures what a study found.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    Findings
+        Only of the sections that could be computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.study import findings, study
+    >>> from underdetermined.tables import Table
+    >>> x = np.arange(12.0)[:, np.newaxis]
+    >>> findings(study(Table(x, np.sin(x[:, 0]), ("x",), "sin x", "a wave"))).figures[0].value
+    '12 of 12'
+    """
+    clauses = [*_attainable_clause(study), *_width_clause(study), *_score_clause(study)]
+    sentence = "; ".join(clauses) + "."
+    return Findings(sentence[0].upper() + sentence[1:], tuple(_figures(study)))
+
+
+def _attainable_clause(study: Study) -> Iterator[str]:
+    found, lost = study.attainability[0], study.lost[0]
+    rows = f"{found.n_rows} rows" if found.n_rows == study.data.n_rows else f"{found.n_rows} rows drawn for it"
+    if not found.deficiency:
+        yield f"a wide enough {study.activation} layer fits every target on the {rows}"
+    elif lost <= _NEGLIGIBLE:
+        yield f"a wide enough {study.activation} layer fits this target on the {rows}, though not every target"
+    else:
+        yield f"{percent(lost)} of the target (in norm) can never be fitted on the {rows}, whatever the width"
+
+
+def _width_clause(study: Study) -> Iterator[str]:
+    if study.width is None:
+        return
+    recommended = study.width.minimum.recommended
+    if study.width.empirical is not None and study.width.empirical.width is not None:
+        measured = whole(study.width.empirical.width)
+        yield f"{measured} random neurons keep the spectrum in the experiment"
+    elif recommended.width is not None:
+        yield f"{whole(recommended.width)} random neurons are recommended ({recommended.kind})"
+
+
+def _score_clause(study: Study) -> Iterator[str]:
+    if study.scores is None:
+        return
+    ranking = sorted(study.scores.scores, key=lambda score: -score.mean)
+    best, others = ranking[0], ranking[1:]
+    named = ", ".join(f"{score.label} {score.mean:.3f}" for score in others)
+    yield f"in cross-validation {best.label} is best with {study.scores.metric} {best.mean:.3f}, before {named}"
+
+
+def _figures(study: Study) -> Iterator[Finding]:
+    found = study.attainability[0]
+    conditions = "every target can be fitted"
+    if found.deficiency:
+        count = "one condition" if found.deficiency == 1 else f"{found.deficiency} conditions"
+        conditions = f"{count} on the targets; {percent(study.lost[0])} of this one is lost"
+    yield Finding("attainable dimensions", f"{found.rank} of {found.n_rows}", conditions)
+    if study.spectra is not None and study.spectra.best is not None:
+        best = study.spectra.best
+        condition = best.attainable_condition
+        yield Finding(
+            "best conditioned", best.activation, "" if condition is None else f"condition {condition:.1e} at infinite width"
+        )
+    if study.descent is not None:
+        tolerance, steps, _ = study.descent.steps[1]
+        value = "never" if isinf(steps) else whole(steps)
+        yield Finding("gradient steps", value, f"to a residual of {tolerance:.0%}, {study.activation}, last layer")
+    if study.width is not None:
+        yield from _width_figure(study)
+    if study.scores is not None:
+        best_score = max(study.scores.scores, key=lambda score: score.mean)
+        yield Finding(study.scores.metric, f"{best_score.mean:.3f}", f"{best_score.label}, cross-validated")
+
+
+def _width_figure(study: Study) -> Iterator[Finding]:
+    assert study.width is not None
+    recommended, empirical = study.width.minimum.recommended, study.width.empirical
+    advice = "" if recommended.width is None else f"recommended: {whole(recommended.width)} ({recommended.kind})"
+    if empirical is not None and empirical.width is not None:
+        yield Finding("neurons, measured", whole(empirical.width), advice or "smallest width that keeps the spectrum")
+    elif recommended.width is not None:
+        yield Finding("neurons", whole(recommended.width), f"recommended ({recommended.name})")
+
+
+def whole(value: float) -> str:
+    """A count: digits in groups of three below ten million, else two digits and an exponent.
+
+    Parameters
+    ----------
+    value : float
+        The count.
+
+    Returns
+    -------
+    str
+        With narrow spaces between the groups.
+    """
+    return f"{value:,.0f}".replace(",", "\u202f") if value < 1e7 else f"{float(value):.1e}"
+
+
+def percent(share: float) -> str:
+    """A share in percent, with two significant digits.
+
+    Parameters
+    ----------
+    share : float
+        From 0 to 1.
+
+    Returns
+    -------
+    str
+        Below a tenth of a thousandth, "less than 0.01 %".
+    """
+    return "less than 0.01\u202f%" if share < 1e-4 else f"{100 * share:.2g}\u202f%"
