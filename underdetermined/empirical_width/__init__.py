@@ -3,8 +3,10 @@
 from underdetermined.empirical_width._criterion import Criterion, Evaluation
 from underdetermined.empirical_width._growth_result import Exponent, WidthGrowth
 from underdetermined.empirical_width._interval import clopper_pearson
+from underdetermined.empirical_width._measure import measure_widths
 from underdetermined.empirical_width._measurement import WidthMeasurement
 from underdetermined.empirical_width._result import EmpiricalWidth
+from underdetermined.empirical_width._search import empirical_minimum_width
 
 __all__ = [
     "Criterion",
@@ -14,4 +16,6 @@ __all__ = [
     "WidthGrowth",
     "WidthMeasurement",
     "clopper_pearson",
+    "empirical_minimum_width",
+    "measure_widths",
 ]

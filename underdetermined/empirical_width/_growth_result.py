@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from underdetermined.empirical_width._plain import plain
+
 
 @dataclass(frozen=True)
 class Exponent:
@@ -77,10 +79,10 @@ class WidthGrowth:
         """
         scalars = ("activation", "target", "epsilon", "failure_probability", "n_seeds")
         result: dict[str, Any] = {name: getattr(self, name) for name in scalars}
-        result |= {name: _plain(getattr(self, name)) for name in ("sizes", "measured", "lower", "upper")}
-        result["widths"] = {name: _plain(values) for name, values in self.widths.items()}
+        result |= {name: plain(getattr(self, name)) for name in ("sizes", "measured", "lower", "upper")}
+        result["widths"] = {name: plain(values) for name, values in self.widths.items()}
         result["exponents"] = {
-            name: {key: value if np.isfinite(value) else None for key, value in asdict(exponent).items()}
+            name: {key: plain(value) for key, value in asdict(exponent).items()}
             for name, exponent in self.exponents.items()
         }
         return result
@@ -89,11 +91,7 @@ class WidthGrowth:
         """Summarise in one line."""
         grown = self.exponents["measured"]
         return (
-            f"WidthGrowth(activation={self.activation!r}, target={self.target!r}, n from {self.sizes[0]} to {self.sizes[-1]}, "
-            f"{len(self.widths)} bounds, measured exponent {grown.value:.3g} in [{grown.low:.3g}, {grown.high:.3g}])"
+            f"WidthGrowth(activation={self.activation!r}, target={self.target!r}, "
+            f"n from {self.sizes[0]} to {self.sizes[-1]}, {len(self.widths)} bounds, "
+            f"measured exponent {grown.value:.3g} in [{grown.low:.3g}, {grown.high:.3g}])"
         )
-
-
-def _plain(values: NDArray[Any]) -> list[Any]:
-    """Numbers as JSON has them: a list, and None in place of nan and inf."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()

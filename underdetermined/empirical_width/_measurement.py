@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from underdetermined.empirical_width._plain import plain
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WidthMeasurement:
@@ -75,19 +77,12 @@ class WidthMeasurement:
         """
         scalars = ("activation", "n_rows", "attainable_rank", "weight_scale", "bias_scale", "seed")
         arrays = ("kernel_smallest", "kernel_condition", "widths", "rank", "smallest", "condition", "residual")
-        return {name: getattr(self, name) for name in scalars} | {name: _plain(getattr(self, name)) for name in arrays}
+        return {name: getattr(self, name) for name in scalars} | {name: plain(getattr(self, name)) for name in arrays}
 
     def __repr__(self) -> str:
         """Summarise in one line."""
         return (
-            f"WidthMeasurement(activation={self.activation!r}, n_rows={self.n_rows}, attainable_rank={self.attainable_rank}, "
-            f"{self.widths.size} widths from {self.widths[0]} to {self.widths[-1]}, {self.n_seeds} seeds)"
+            f"WidthMeasurement(activation={self.activation!r}, n_rows={self.n_rows}, "
+            f"attainable_rank={self.attainable_rank}, {self.widths.size} widths from {self.widths[0]} to {self.widths[-1]}, "
+            f"{self.n_seeds} seeds)"
         )
-
-
-def _plain(values: Any) -> Any:
-    """Numbers as JSON has them: lists, and None in place of nan and inf."""
-    if values is None:
-        return None
-    array = np.asarray(values)
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()

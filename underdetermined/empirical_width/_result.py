@@ -58,8 +58,9 @@ class EmpiricalWidth:
 
     Notes
     -----
-    `width` is judged by the fraction of failures, `lower` and `upper` by its interval, so that with few seeds they may be far
-    apart or missing. The interval holds at each width for itself; the widths share their seeds, and were chosen by the search.
+    `width` is judged by the fraction of failures, `lower` and `upper` by its interval, so that with few seeds they may be
+    far apart or missing. The interval holds at each width for itself; the widths share their seeds, and the search chose
+    them.
     """
 
     activation: str
@@ -156,8 +157,8 @@ class EmpiricalWidth:
         """The result in one sentence."""
         if not self.is_resolved:
             return (
-                "The smallest positive eigenvalue of the kernel is not resolved in floating point, so nothing can be compared "
-                "with it: use event='rank', 'condition' or 'residual'."
+                "The smallest positive eigenvalue of the kernel is not resolved in floating point, so nothing can be "
+                "compared with it: use event='rank', 'condition' or 'residual'."
             )
         held = _HELD[self.event].format(rank=self.attainable_rank, threshold=self.threshold)
         if self.width is None:
