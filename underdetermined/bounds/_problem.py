@@ -227,6 +227,11 @@ class WidthProblem:
         return np.hstack(columns)
 
     @cached_property
+    def variances(self) -> FloatArray:
+        """Variances (n,) of the pre-activations, the squared norms of the rows of X~."""
+        return np.einsum("ij,ij->i", self.augmented, self.augmented)
+
+    @cached_property
     def majorants(self) -> tuple[FloatArray, ...]:
         """Vectors D (n,) with ``diag(D) >= K^+``; none where lambda is not resolved or K is zero."""
         if not self.is_resolved or self.rank == 0:
