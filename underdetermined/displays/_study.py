@@ -11,10 +11,13 @@ from underdetermined.displays._comparison import draw_comparison
 from underdetermined.displays._descent import DescentDisplay
 from underdetermined.displays._spectrum import draw_spectra
 from underdetermined.displays._width import WidthDisplay
+from underdetermined.displays._width_axes import row_height
+from underdetermined.displays._width_bounds import split_bounds
 from underdetermined.study import Study
 
 _FONT_SIZE = 14
 _SMALL = 200_000  # bytes of SVG up to which it is preferred
+_MANY_AXES = 8  # where it would be large anyway
 _PIXELS = 2000  # across, of a PNG: twice the width of the page
 
 
@@ -48,11 +51,12 @@ def draw_study(study: Study) -> dict[str, Any]:
         if study.spectra is not None:
             figures["spectra"] = draw_spectra(study.spectra)
         if study.descent is not None:
-            figures["descent"], ax = _figure()
+            figures["descent"], ax = _figure(5.6)
             DescentDisplay.from_forecast(study.descent.forecast, study.descent.trajectory.value, ax=ax)
         if study.width is not None:
-            figures["width"], ax = _figure()
-            WidthDisplay.from_measurement(study.width.measurement, study.width.minimum.bounds, ax=ax)
+            bounds = study.width.minimum.bounds
+            figures["width"], ax = _figure(5.0 + row_height() * sum(map(len, split_bounds(bounds))))
+            WidthDisplay.from_measurement(study.width.measurement, bounds, ax=ax)
         if study.scores is not None:
             figures["scores"] = draw_comparison(study.scores)
     return figures
@@ -83,8 +87,10 @@ def encode_figure(figure: Any) -> tuple[str, int, int]:
 
     width, height = figure.get_size_inches()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "underdetermined"}):
-        kind, content = "svg+xml", _save(figure, format="svg", metadata={"Date": None})
-        if len(content) > _SMALL:
+        kind, content = "svg+xml", b""
+        if len(figure.axes) <= _MANY_AXES:
+            content = _save(figure, format="svg", metadata={"Date": None})
+        if not 0 < len(content) <= _SMALL:
             kind, content = "png", _save(figure, format="png", dpi=_PIXELS / width)
     size = (_PIXELS // 2, round(_PIXELS / 2 * height / width))
     return f"data:image/{kind};base64,{b64encode(content).decode('ascii')}", *size
@@ -97,10 +103,10 @@ def _check_matplotlib(caller: str) -> None:
         raise ImportError(f"{caller} needs matplotlib, which is missing: pip install 'underdetermined[plot]'") from error
 
 
-def _figure() -> tuple[Any, Any]:
+def _figure(height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 5.6), layout="constrained")
+    figure = Figure(figsize=(10.0, height), layout="constrained")
     return figure, figure.subplots()
 
 

@@ -7,9 +7,11 @@ from underdetermined.study._prepare import prepare_table
 from underdetermined.study._result import SECTIONS, Study
 from underdetermined.study._snippets import Snippet
 from underdetermined.study._study import KERNEL_MAX_ROWS, SCORE_MAX_ROWS, study
-from underdetermined.study._width import WidthStudy, study_width
+from underdetermined.study._width import EPSILON, FAILURE_PROBABILITY, WidthStudy, study_width
 
 __all__ = [
+    "EPSILON",
+    "FAILURE_PROBABILITY",
     "KERNEL_MAX_ROWS",
     "SCORE_MAX_ROWS",
     "SECTIONS",
