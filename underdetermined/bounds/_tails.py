@@ -255,8 +255,8 @@ def unresolved_reason(problem: WidthProblem) -> str:
     str
     """
     return (
-        f"no width, because lambda is not resolved: only {problem.numerical_rank} of the {problem.rank} positive eigenvalues "
-        f"of the kernel exceed the cut-off {problem.spectrum.cutoff:.3g}, and the others are lost in rounding"
+        f"no width, because lambda is not resolved: only {problem.numerical_rank} of the {problem.rank} positive "
+        f"eigenvalues of the kernel exceed the cut-off {problem.spectrum.cutoff:.3g}, and the others are lost in rounding"
     )
 
 

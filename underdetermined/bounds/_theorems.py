@@ -80,10 +80,9 @@ def min_width_chernoff(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from underdetermined.bounds import WidthProblem, min_width_chernoff
-    >>> min_width_chernoff(WidthProblem.from_data(np.eye(3), activation="erf")).width
-    83
+    >>> min_width_chernoff(WidthProblem.from_data([[0.0], [1.0], [3.0]], activation="erf")).width
+    275
     """
     chosen = read_target(target, epsilon, failure_probability)
     reason = "no column of features is longer than sqrt(n) B"
@@ -124,10 +123,9 @@ def min_width_leverage(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from underdetermined.bounds import WidthProblem, min_width_leverage
-    >>> min_width_leverage(WidthProblem.from_data(np.eye(3), activation="erf")).width
-    55
+    >>> min_width_leverage(WidthProblem.from_data([[0.0], [1.0], [3.0]], activation="erf")).width
+    258
     """
     chosen = read_target(target, epsilon, failure_probability)
     reason = "no neuron has a leverage above B^2 times the trace of a diagonal majorant of the inverse kernel"
