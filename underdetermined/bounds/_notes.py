@@ -1,0 +1,104 @@
+"""What a reader of the widths should know about the data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from underdetermined.bounds._problem import WidthProblem
+
+_FEW_ROWS = 4
+_MOST_OF_IT = 0.8
+_LINE = 1e-12
+
+
+def notes_on(problem: WidthProblem) -> tuple[str, ...]:
+    """Sentences on rows that cannot be told apart or hardly so, and on eigenvalues that are not resolved.
+
+    Parameters
+    ----------
+    problem : WidthProblem
+        The data.
+
+    Returns
+    -------
+    tuple of str
+        None where there is nothing to say.
+    """
+    found = problem.attainability
+    notes = []
+    if found.deficiency:
+        notes.append(
+            f"Of {found.n_rows} dimensions of targets only {found.rank} can be attained, and all widths refer to these: a sufficient "
+            "width fits every target that obeys the conditions below, and the attainable part of any other."
+        )
+        notes.append(found.explanation)
+    if problem.rank and not problem.is_resolved:
+        notes.append(_unresolved(problem))
+    elif problem.rank:
+        notes += _concentrated(problem)
+    if found.near and not found.deficiency:
+        rows = ", ".join(_rows(group.rows) for group in found.near[:3]) + (", ..." if len(found.near) > 3 else "")
+        notes.append(
+            f"Rows nearly coincide: {rows}. They count as different, but telling them apart makes lambda small and the widths large: "
+            "merge them if they mean the same."
+        )
+    if _on_a_line(problem):
+        notes.append(
+            "The rows lie on one line, so that neighbouring rows have to be told apart by one number. Their gaps decide lambda, and "
+            "under a smooth activation the eigenvalues fall geometrically however the gaps are: an activation with a kink, such as relu, "
+            "resolves more of them, and so does a larger weight_scale."
+        )
+    return tuple(notes)
+
+
+def _unresolved(problem: WidthProblem) -> str:
+    p, r = problem.numerical_rank, problem.rank
+    spectrum = problem.spectrum
+    return (
+        f"Numerically rank-deficient: the kernel has {r} positive eigenvalues, of which {p} exceed n eps lambda_max = "
+        f"{spectrum.cutoff:.2g}; the other {r - p} are lost in rounding. A network can attain {r} dimensions in theory, and a solver in "
+        f"double precision finds about {p} of them. No width is computed from noise. A larger weight_scale, an activation with a kink or "
+        "fewer rows that nearly coincide raise the small eigenvalues."
+    )
+
+
+def _concentrated(problem: WidthProblem) -> list[str]:
+    """Name the rows that the smallest eigenvalue belongs to, if they are few."""
+    vectors = problem.spectrum.eigenvectors
+    if vectors is None or problem.n_rows <= _FEW_ROWS:
+        return []
+    squares = vectors[:, problem.rank - 1] ** 2
+    order = np.argsort(-squares, kind="stable")[:_FEW_ROWS]
+    count = int(np.searchsorted(np.cumsum(squares[order]), _MOST_OF_IT)) + 1
+    if count > _FEW_ROWS:
+        return []
+    rows = np.sort(order[:count]).tolist()
+    eigenvalue = float(problem.spectrum.eigenvalues[problem.rank - 1])
+    who = f"row {rows[0]}" if count == 1 else f"rows {_rows(rows)}"
+    return [
+        f"The smallest eigenvalue of the kernel, lambda = {eigenvalue:.2g}, belongs to {who} ({squares[order[:count]].sum():.0%} of its "
+        "eigenvector): without them it would be larger, and the theorems that contain it narrower."
+    ]
+
+
+def _on_a_line(problem: WidthProblem) -> bool:
+    """Whether the rows differ along one direction only, and are more than two."""
+    if problem.n_rows < 3:
+        return False
+    size = np.abs(problem.inputs).max()
+    if size == 0.0:
+        return False
+    scaled = problem.inputs / size
+    differences = scaled - scaled[0]
+    far = differences[np.argmax(np.einsum("ij,ij->i", differences, differences))]
+    length = np.linalg.norm(far)
+    if length <= _LINE:
+        return False
+    direction = far / length
+    return bool(np.abs(differences - np.outer(differences @ direction, direction)).max() <= _LINE)
+
+
+def _rows(rows: object) -> str:
+    listed = [str(row) for row in rows]  # type: ignore[attr-defined]
+    shown = ", ".join(listed[:6])
+    return f"({shown}, ... {len(listed)} in all)" if len(listed) > 6 else f"({shown})"
