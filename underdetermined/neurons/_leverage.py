@@ -54,4 +54,4 @@ def leverage_scores(features: Any) -> NDArray[np.float64]:
     scores = np.empty(matrix.shape[1])
     for part, tile in row_space_tiles(matrix):
         scores[part] = np.einsum("ij,ij->j", tile, tile)
-    return scores
+    return np.minimum(scores, 1.0)

@@ -74,9 +74,9 @@ def sample_leverage(
     Notes
     -----
     3 n^2 pool + 10 n^3 flops and two passes over the features of the pool, which are never held all at once. Given the pool,
-    the matrix Chernoff bound holds with the rank r of the pool in place of the largest leverage score, whatever the spectrum:
-    for ``width >= r log(r / delta) / c(epsilon)`` the Gram matrix is at least 1 - epsilon times that of the pool, with
-    probability 1 - delta. Where the pool is numerically deficient, this holds on its resolved part.
+    the matrix Chernoff bound holds with the rank r of the pool in place of the largest leverage score, whatever the
+    spectrum: for ``width >= r log(r / delta) / c(epsilon)`` the Gram matrix is at least 1 - epsilon times that of the pool,
+    with probability 1 - delta. Where the pool is numerically deficient, this holds on its resolved part.
 
     If every feature of the pool is zero, neurons are drawn evenly.
 
