@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from underdetermined._compat import check_matplotlib_support
 from underdetermined.bounds import WidthBound
 from underdetermined.displays._width_axes import label_decades, row_height, split_axes
-from underdetermined.displays._width_bounds import draw_rows, row_handles, split_bounds, width_limits
+from underdetermined.displays._width_bounds import draw_rows, promised_ratio, row_handles, split_bounds, width_limits
 from underdetermined.displays._width_growth import draw_growth
 from underdetermined.empirical_width import WidthGrowth, WidthMeasurement
 
@@ -187,7 +187,8 @@ class WidthDisplay:
             for mark in self.marks_.values():
                 if mark.get_marker() not in "<>":
                     ax.axvline(mark.get_xdata()[0], color=mark.get_color(), linewidth=1.3, alpha=0.6, zorder=1)
-        self._draw_curve(measurement, values)
+        promised = promised_ratio(drawn) if self.quantity == "smallest" else np.nan
+        self._draw_curve(measurement, values, promised)
         rank = measurement.attainable_rank
         if np.log10(rank) > limits[0]:
             label = f"fewer neurons than the\nattainable rank $r$ = {rank:,}"
@@ -201,14 +202,14 @@ class WidthDisplay:
         beside = {} if below is ax else {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
         ax.legend(handles=[*curves, *handles], frameon=below is ax, fontsize="small", **beside)
 
-    def _draw_curve(self, measurement: WidthMeasurement, values: NDArray[np.float64]) -> None:
+    def _draw_curve(self, measurement: WidthMeasurement, values: NDArray[np.float64], promised: float) -> None:
         ax, is_log = self.ax_, self.quantity != "rank"
         widths = np.asarray(measurement.widths, dtype=np.float64)
         median = np.median(values, axis=1)
         low, high = np.quantile(values, (0.1, 0.9), axis=1, method="inverted_cdf")
         shown = np.isfinite(median) & ((median > 0.0) | (not is_log))
         level, level_text = _level(measurement, self.quantity)
-        floor, top = _range(np.append(median[shown], level), np.append(low, high), is_log=is_log)
+        floor, top = _range(np.append(median[shown], (level, promised)), np.append(low, high), is_log=is_log)
         n_seeds = values.shape[1]
         label = "one seed" if n_seeds == 1 else f"median of {n_seeds} seeds"
         style: dict[str, Any] = {"color": _BLUE, "marker": "o", "markersize": 5, "linewidth": 2.2, "zorder": 4}
@@ -221,6 +222,9 @@ class WidthDisplay:
             self.band_ = ax.fill_between(widths, low, high, **style)
         if np.isfinite(level):
             ax.axhline(level, color="black", linestyle="--", linewidth=1.3, zorder=2, label=level_text)
+        if np.isfinite(promised) and np.isfinite(level):
+            label = f"what suffices keeps {promised:.3g}"
+            ax.axhline(promised, color="black", linestyle=":", linewidth=1.6, zorder=2, label=label)
         if not shown.all():
             edge = np.full((~shown).sum(), top if self.quantity == "condition" else floor)
             style = {"color": _VERMILION, "markersize": 7, "markeredgewidth": 2, "clip_on": False, "zorder": 4}

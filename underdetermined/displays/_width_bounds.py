@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
+from math import floor, log10, nan
 from typing import Any
 
 from underdetermined.bounds import WidthBound
@@ -33,11 +33,23 @@ _MARGIN = 0.07  # of the axis, at each end
 
 
 def split_bounds(bounds: Sequence[WidthBound]) -> tuple[list[WidthBound], list[WidthBound]]:
-    """Bounds that have a width for these data, smallest first, and those that have none; orders of growth are left out."""
-    numbers = [bound for bound in bounds if bound.kind != "order"]
+    """Bounds that have a width for these data, smallest first, and those that have none.
+
+    Left out are orders of growth, and a numerical rank that is the attainable one.
+    """
+    needed = {bound.width for bound in bounds if bound.role == "necessary"}
+    numbers = [
+        bound for bound in bounds if bound.kind != "order" and not (bound.role == "numerical" and bound.width in needed)
+    ]
     drawn = [bound for bound in numbers if bound.is_applicable and bound.width is not None]
     kept = {id(bound) for bound in drawn}
     return sorted(drawn, key=_order), [bound for bound in numbers if id(bound) not in kept]
+
+
+def promised_ratio(drawn: Sequence[WidthBound]) -> float:
+    """Part of the smallest eigenvalue that sufficient bounds promise to keep, nan if they promise none or several."""
+    kept = {1.0 - bound.details["epsilon"] for bound in drawn if bound.role == "sufficient" and "epsilon" in bound.details}
+    return kept.pop() if len(kept) == 1 and max(kept) > 0.0 else nan
 
 
 def _order(bound: WidthBound) -> tuple[bool, float]:
@@ -112,7 +124,10 @@ def row_handles(drawn: Sequence[WidthBound]) -> list[Any]:
     """Entries of a legend that say what the lines mean."""
     from matplotlib.lines import Line2D
 
-    meanings: dict[str, tuple[Any, str]] = {"sufficient": ("-", "these widths suffice"), "necessary": (":", "these never do")}
+    meanings: dict[str, tuple[Any, str]] = {
+        "sufficient": ("-", "these widths suffice"),
+        "necessary": (":", "these never do"),
+    }
     roles = {bound.role for bound in drawn}
     kinds = [kind for role, kind in meanings.items() if role in roles]
     return [Line2D([], [], color=_GREY, linestyle=style, linewidth=2.5, label=label) for style, label in kinds]
