@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from math import log10
 from typing import Any
 
 from underdetermined.bounds._bound import WidthBound
-from underdetermined.bounds._recommend import format_width
-from underdetermined.bounds._text import NEURONS, TITLES, doubts, interval_text, missing, ordered, question, times_rank
+from underdetermined.bounds._recommend import count_neurons, format_width
+from underdetermined.bounds._text import NEURONS, TITLES, doubts, interval_text, missing, ordered, orders, question, times_rank
 
 # Colours are those of the page, or translucent, so that light and dark notebooks both show them well.
 _STYLE = """
@@ -53,17 +54,14 @@ def width_html(result: Any) -> str:
         '<th scope="col">neurons</th></tr>'
     )
     caption = f"{escape(result.description)}<br>{escape(question(result))}"
-    absent = [f"{bound.name}: {bound.statement}" for bound in missing(result.bounds)]
-    doubtful = [f"{bound.name}: {doubts(bound)}" for bound in result.bounds if bound.width is not None and doubts(bound)]
-    orders = [f"{bound.statement.rstrip('.')} ({bound.reference})." for bound in result.bounds if bound.role == "order"]
     return (
         f'<div class="underdetermined-width"><style>{_STYLE}</style>\n<table><caption>{caption}</caption>\n'
         f"<thead>{head}</thead>\n<tbody>\n{_body(result)}\n</tbody></table>\n"
-        f"<p><b>Recommended: {format_width(chosen.width)} neurons</b> ({escape(chosen.name)}), {escape(result.reason)}</p>\n"
-        + _list(list(result.notes))
-        + _folded("Without a width", absent)
-        + _folded("Assumptions", doubtful)
-        + _folded("Growth in the literature, orders only", orders)
+        f"<p><b>Recommended: {count_neurons(chosen.width)}</b> ({escape(chosen.name)}). {escape(result.reason)}</p>\n"
+        + _list(result.notes)
+        + _folded("Without a width", missing(result.bounds))
+        + _folded("Assumptions", doubts(result.bounds))
+        + _folded("Growth in the literature, orders only", orders(result.bounds))
         + "</div>"
     )
 
@@ -135,9 +133,9 @@ class _Scale:
         return f'<svg width="{_LENGTH}" height="{_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-def _list(sentences: list[str]) -> str:
+def _list(sentences: Sequence[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in sentences)}</ul>\n" if sentences else ""
 
 
-def _folded(title: str, sentences: list[str]) -> str:
+def _folded(title: str, sentences: Sequence[str]) -> str:
     return f"<details><summary>{escape(title)}</summary>{_list(sentences)}</details>\n" if sentences else ""

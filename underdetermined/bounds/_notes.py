@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from underdetermined.bounds._problem import WidthProblem
 
 _FEW_ROWS = 4
+_HANDFUL = 5
 _MOST_OF_IT = 0.8
 _LINE = 1e-12
+_UNEQUAL = 1e6
 
 
 def notes_on(problem: WidthProblem) -> tuple[str, ...]:
@@ -42,42 +45,59 @@ def notes_on(problem: WidthProblem) -> tuple[str, ...]:
             f"Rows nearly coincide: {rows}. They count as different, but telling them apart makes lambda small and the widths large: "
             "merge them if they mean the same."
         )
-    if _on_a_line(problem):
+    # Up to two dimensions a line offers without any kernel to speak of: one for each of its rays.
+    if problem.rank > 2 and _on_a_line(problem):
         notes.append(
-            "The rows lie on one line, so that neighbouring rows have to be told apart by one number. Their gaps decide lambda, and "
-            "under a smooth activation the eigenvalues fall geometrically however the gaps are: an activation with a kink, such as relu, "
-            "resolves more of them, and so does a larger weight_scale."
+            "The rows lie on one line, so that the gaps between neighbours decide lambda. The eigenvalues of smooth activations fall "
+            "geometrically there, and few are resolved; one with a kink, such as relu, resolves more of them."
         )
     return tuple(notes)
 
 
 def _unresolved(problem: WidthProblem) -> str:
-    p, r = problem.numerical_rank, problem.rank
-    spectrum = problem.spectrum
-    return (
-        f"Numerically rank-deficient: the kernel has {r} positive eigenvalues, of which {p} exceed n eps lambda_max = "
-        f"{spectrum.cutoff:.2g}; the other {r - p} are lost in rounding. A network can attain {r} dimensions in theory, and a solver in "
-        f"double precision finds about {p} of them. No width is computed from noise. A larger weight_scale, an activation with a kink or "
-        "fewer rows that nearly coincide raise the small eigenvalues."
+    p, r, spectrum = problem.numerical_rank, problem.rank, problem.spectrum
+    rest = "the other one is" if r - p == 1 else f"the other {r - p} are"
+    start = (
+        f"Numerically rank-deficient: of the {r} positive eigenvalues of the kernel {p} exceed n eps lambda_max = "
+        f"{spectrum.cutoff:.2g}; {rest} lost in rounding, and no width is computed from noise."
     )
+    squares = _mean_squares(problem)
+    low, high = int(squares.argmin()), int(squares.argmax())
+    if squares[high] > _UNEQUAL * squares[low]:
+        return (
+            f"{start} The mean square of the features is {squares[high]:.2g} on row {high} and {squares[low]:.2g} on row {low}: large "
+            "rows hide the others. A bounded activation, or rows of one norm, resolve more."
+        )
+    return (
+        f"{start} An activation with a kink, such as relu, a larger weight_scale, or merging rows that nearly coincide resolve more."
+    )
+
+
+def _mean_squares(problem: WidthProblem) -> NDArray[np.float64]:
+    """Diagonal of the kernel."""
+    spectrum = problem.spectrum
+    if spectrum.eigenvectors is None:
+        return np.ones(problem.n_rows)
+    return (spectrum.eigenvectors**2) @ spectrum.resolved
 
 
 def _concentrated(problem: WidthProblem) -> list[str]:
     """Name the rows that the smallest eigenvalue belongs to, if they are few."""
     vectors = problem.spectrum.eigenvectors
-    if vectors is None or problem.n_rows <= _FEW_ROWS:
+    if vectors is None:
         return []
     squares = vectors[:, problem.rank - 1] ** 2
     order = np.argsort(-squares, kind="stable")[:_FEW_ROWS]
     count = int(np.searchsorted(np.cumsum(squares[order]), _MOST_OF_IT)) + 1
-    if count > _FEW_ROWS:
+    # Of a handful of rows, four are no news.
+    if count > _FEW_ROWS or _HANDFUL * count > problem.n_rows:
         return []
     rows = np.sort(order[:count]).tolist()
     eigenvalue = float(problem.spectrum.eigenvalues[problem.rank - 1])
-    who = f"row {rows[0]}" if count == 1 else f"rows {_rows(rows)}"
+    who, them = (f"row {rows[0]}", "it") if count == 1 else (f"rows {_rows(rows)}", "them")
     return [
         f"The smallest eigenvalue of the kernel, lambda = {eigenvalue:.2g}, belongs to {who} ({squares[order[:count]].sum():.0%} of its "
-        "eigenvector): without them it would be larger, and the theorems that contain it narrower."
+        f"eigenvector): without {them} lambda would be larger, and the theorems that contain it narrower."
     ]
 
 

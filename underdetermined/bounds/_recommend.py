@@ -40,6 +40,21 @@ def _short(number: int | float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def count_neurons(width: int | None) -> str:
+    """A width with its unit.
+
+    Parameters
+    ----------
+    width : int or None
+        Number of neurons.
+
+    Returns
+    -------
+    str
+    """
+    return f"{format_width(width)} neuron{'' if width == 1 else 's'}"
+
+
 def format_ratio(numerator: int, denominator: int) -> str:
     """How many times as large, in three digits, or two and an exponent from ten thousand.
 
@@ -78,29 +93,26 @@ def recommend(bounds: Sequence[WidthBound], problem: WidthProblem, target: Targe
         Why, with the alternatives.
     """
     named = {bound.name: bound for bound in bounds}
-    measured = _smallest(bounds, ("empirical",))
+    theorem, estimate = _smallest(bounds, ("theorem",)), _smallest(bounds, _ESTIMATED)
+    is_measured = estimate is not None and estimate.kind == "empirical"
     if problem.rank == 0:
-        return named["necessary"], "every feature is zero on every row: nothing but zero can be fitted, at any width."
-    if not problem.is_resolved and measured is None:
+        return named["necessary"], "Every feature is zero on every row: nothing but zero can be fitted, at any width."
+    if not problem.is_resolved and not is_measured:
         p = problem.numerical_rank
         return named["numerical_rank"], (
-            f"the smallest positive eigenvalue of the kernel is not resolved in double precision, so no sufficient width can be "
-            f"computed; {p} of {problem.rank} eigenvalues are, and no width makes a solver in double precision see reliably "
-            f"more than these {p} dimensions."
+            f"numerical_rank is the least that makes sense, and not known to be enough: double precision resolves {p} of the "
+            f"{problem.rank} positive eigenvalues of the kernel, so a width that is enough for all of them cannot be computed, and "
+            f"a solver finds about {p} dimensions of targets however wide the network is."
         )
-    theorem, estimate = _smallest(bounds, ("theorem",)), _smallest(bounds, _ESTIMATED)
     if theorem is None and estimate is None:
-        return named["necessary"], (
-            "no sufficient width is known, see below why; fewer neurons than this cannot do, more may not either. An experiment, "
-            "empirical_minimum_width, can tell."
-        )
+        return named["necessary"], _why_nothing(problem, target)
     if estimate is None or (theorem is not None and _width(theorem) <= _WORTH * _width(estimate)):
-        chosen, reason = theorem, _why_theorem(theorem, estimate, target)
+        chosen, reason = theorem, _why_theorem(theorem, estimate)
     else:
         chosen, reason = estimate, _why_estimate(theorem, estimate)
     importance = named.get("importance")
     if importance is not None and importance.width is not None and _FAR * importance.width <= _width(chosen):
-        reason += f" Neurons drawn by leverage instead of at random need only {format_width(importance.width)}."
+        reason += f" Neurons drawn by leverage instead of at random need only {format_width(importance.width)} (importance)."
     assert chosen is not None
     return chosen, reason
 
@@ -119,17 +131,28 @@ def _width(bound: WidthBound | None) -> int:
     return bound.width
 
 
-def _why_theorem(theorem: WidthBound | None, estimate: WidthBound | None, target: Target) -> str:
+def _why_nothing(problem: WidthProblem, target: Target) -> str:
+    start = "necessary is the least that makes sense, and not known to be enough: "
+    limit = problem.largest / problem.smallest
+    if target.kind == "condition" and target.condition <= limit:
+        return (
+            f"{start}even the infinitely wide network has the condition number {limit:.3g}, so that no number of random neurons is "
+            f"sure to bring it down to {target.condition:.6g}. Ask for more than {limit:.3g}, or choose another activation or scale."
+        )
+    return f"{start}no sufficient width is known, for the reasons below. An experiment, empirical_minimum_width, can tell."
+
+
+def _why_theorem(theorem: WidthBound | None, estimate: WidthBound | None) -> str:
     assert theorem is not None
     if theorem.name == "generic":
         return (
-            "with probability one so many neurons have full rank in exact arithmetic, and no fewer do. The system is then square "
-            "and usually ill-conditioned: ask for target='spectrum' if coefficients and rounding matter."
+            "generic is exact: so many neurons have full rank with probability one, in exact arithmetic, and fewer never have. "
+            "The system is then square and usually ill-conditioned: ask for target='spectrum' if coefficients and rounding matter."
         )
-    start = f"the smallest width that a theorem guarantees ({theorem.name})"
+    start = f"{theorem.name} is the smallest width that a theorem guarantees"
     if estimate is None:
         return (
-            f"{start}, and no estimate is available, see below why. Theorems are often orders of magnitude too wide: an "
+            f"{start}, and there is no estimate, for the reasons below. Theorems are often orders of magnitude too wide: an "
             "experiment, empirical_minimum_width, tells how far."
         )
     return f"{start}, and at most twice the estimate {format_width(estimate.width)} ({estimate.name})."
@@ -148,4 +171,4 @@ def _why_estimate(theorem: WidthBound | None, estimate: WidthBound | None) -> st
             f"the smallest width that a theorem guarantees, {format_width(theorem.width)} ({theorem.name}), is {times} times "
             "as large."
         )
-    return f"{kind}{interval}, not guaranteed; {other}"
+    return f"{estimate.name} is {kind}{interval}, not guaranteed; {other}"

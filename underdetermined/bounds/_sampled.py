@@ -26,8 +26,8 @@ from underdetermined.bounds._tails import (
 )
 
 _FEWEST = 512
-_LEAST_PER_ROW, _MOST_PER_ROW = 64, 512
-_WORK = 2**35
+_LEAST_PER_ROW, _MOST_PER_ROW = 64, 2048
+_WORK = 2**34
 
 _RESULT = Result(
     "leverage_sampled",
@@ -65,7 +65,7 @@ def min_width_leverage_sampled(
     failure_probability : float, default=0.1
         delta, in (0, 1).
     n_samples : int or None, default=None
-        Neurons N, at least 512. None takes 2^35 / n^2, but at least 64 n and at most 512 n, and never fewer than 8192.
+        Neurons N, at least 512. None takes 2^34 / n^2, but at least 64 n and at most 2048 n, and never fewer than 8192.
     seed : int, default=0
         Of the sample; no network of the same seed has its neurons. The same seed gives the same estimate.
 
@@ -111,7 +111,7 @@ def min_width_leverage_sampled(
     _whole(seed, "seed", 0)
     if problem.rank and not problem.is_resolved:
         return _estimate(no_width(_RESULT, unresolved_reason(problem), (resolved_assumption(problem),)))
-    ratio = event.condition * problem.smallest / problem.largest
+    ratio = event.condition * problem.smallest / problem.largest if problem.rank else np.nan
     if problem.rank == 0 or ratio <= 1.0:
         # Both are settled without a sample.
         return _estimate(_width(problem, event, constant_tail(1.0), 0.0))

@@ -6,7 +6,7 @@ from typing import Any
 
 from underdetermined._layout import align, bullets, wrap
 from underdetermined.bounds._bound import WidthBound
-from underdetermined.bounds._recommend import format_ratio, format_width
+from underdetermined.bounds._recommend import count_neurons, format_ratio, format_width
 
 TITLES = {
     "necessary": "needed: fewer cannot do",
@@ -33,8 +33,8 @@ def ordered(bounds: list[WidthBound], role: str) -> list[WidthBound]:
     return sorted((bound for bound in bounds if bound.role == role and bound.width is not None), key=lambda bound: bound.width or 0)
 
 
-def missing(bounds: list[WidthBound]) -> list[WidthBound]:
-    """Bounds that should have a width and have none, in their order.
+def missing(bounds: list[WidthBound]) -> list[str]:
+    """Why results have no width, those of one reason together.
 
     Parameters
     ----------
@@ -43,9 +43,50 @@ def missing(bounds: list[WidthBound]) -> list[WidthBound]:
 
     Returns
     -------
-    list of WidthBound
+    list of str
+        One sentence for each reason.
     """
-    return [bound for bound in bounds if bound.width is None and bound.role != "order"]
+    names: dict[str, list[str]] = {}
+    for bound in bounds:
+        if bound.width is None and bound.role != "order":
+            names.setdefault(bound.statement, []).append(bound.name)
+    return [f"{', '.join(those)}: {statement}" for statement, those in names.items()]
+
+
+def doubts(bounds: list[WidthBound]) -> list[str]:
+    """Assumptions behind widths that are not met, or of which it is not known.
+
+    Parameters
+    ----------
+    bounds : list of WidthBound
+        All bounds.
+
+    Returns
+    -------
+    list of str
+    """
+    words = {False: "not met", None: "not known"}
+    return [
+        f"{bound.name}, {words[each.is_met]}: {each.statement}."
+        for bound in bounds
+        for each in bound.assumptions
+        if bound.width is not None and not each.is_met
+    ]
+
+
+def orders(bounds: list[WidthBound]) -> list[str]:
+    """Orders of growth with their sources.
+
+    Parameters
+    ----------
+    bounds : list of WidthBound
+        All bounds.
+
+    Returns
+    -------
+    list of str
+    """
+    return [f"{bound.statement.rstrip('.')} ({bound.reference})." for bound in bounds if bound.role == "order"]
 
 
 def times_rank(bound: WidthBound, rank: int) -> str:
@@ -85,23 +126,6 @@ def interval_text(bound: WidthBound) -> str:
     return f"{low} to {high}"
 
 
-def doubts(bound: WidthBound) -> str:
-    """What of the assumptions is not met or not known.
-
-    Parameters
-    ----------
-    bound : WidthBound
-        The bound.
-
-    Returns
-    -------
-    str
-        Empty if all are met.
-    """
-    words = {False: "not met", None: "not known"}
-    return "; ".join(f"{words[each.is_met]}: {each.statement}" for each in bound.assumptions if not each.is_met)
-
-
 def width_text(result: Any) -> str:
     """Question, table, recommendation, and what is behind it.
 
@@ -119,16 +143,13 @@ def width_text(result: Any) -> str:
     parts = [
         f"{wrap(result.description)}\n{wrap(question(result))}",
         _table(result),
-        wrap(f"recommended: {format_width(chosen.width)} neurons ({chosen.name}), {result.reason}"),
+        f"recommended: {count_neurons(chosen.width)} ({chosen.name})\n{wrap(result.reason)}",
     ]
-    absent = [f"{bound.name}: {bound.statement}" for bound in missing(result.bounds)]
-    doubtful = [f"{bound.name}: {doubts(bound)}" for bound in result.bounds if bound.width is not None and doubts(bound)]
-    orders = [f"{bound.statement.rstrip('.')} ({bound.reference})." for bound in result.bounds if bound.role == "order"]
     for title, lines in (
-        ("notes", list(result.notes)),
-        ("without a width", absent),
-        ("assumptions", doubtful),
-        ("growth in the literature, orders only", orders),
+        ("notes", result.notes),
+        ("without a width", missing(result.bounds)),
+        ("assumptions", doubts(result.bounds)),
+        ("growth in the literature, orders only", orders(result.bounds)),
     ):
         if lines:
             parts.append(f"{title}\n{bullets(lines)}")
