@@ -82,11 +82,13 @@ def add_seed(model: "argparse._ArgumentGroup") -> None:
     model.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of everything random [0]")
 
 
-def add_output(command: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+def add_output(
+    command: argparse.ArgumentParser, plot: str = "draw the result as PNG, PDF or SVG"
+) -> "argparse._ArgumentGroup":
     """Add the options that say what is printed and drawn."""
     output = command.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    output.add_argument("--plot", type=Path, metavar="FILE", help="draw the result as PNG, PDF or SVG")
+    output.add_argument("--plot", type=Path, metavar="FILE", help=plot)
     add_quiet(output)
     return output
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import joblib
 
 from underdetermined.cli._arguments import add_activation, add_command, add_output, add_seed, alpha, integer, width
-from underdetermined.cli._exit_codes import NOT_CONVERGED, SUCCESS
+from underdetermined.cli._exit_codes import NOT_COMPLETE, SUCCESS
 from underdetermined.cli._files import check_data, check_plot, check_written, read
 from underdetermined.cli._printing import print_figure, print_json, reporter
 from underdetermined.comparison import compare
@@ -70,4 +70,4 @@ def _run(options: argparse.Namespace) -> int:
         if options.save is not None:
             print(f"\nsaved; in Python:\n  import joblib; model = joblib.load({str(options.save)!r})")
         print_figure(options.plot)
-    return SUCCESS if comparison.is_success else NOT_CONVERGED
+    return SUCCESS if comparison.is_success else NOT_COMPLETE

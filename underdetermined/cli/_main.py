@@ -9,9 +9,11 @@ import underdetermined
 from underdetermined.cli._doctor import add_doctor
 from underdetermined.cli._exit_codes import BAD_INPUT, EXIT_CODES, INTERRUPTED, SUCCESS
 from underdetermined.cli._fit import add_fit
+from underdetermined.cli._report import add_report
 from underdetermined.cli._spectrum import add_spectrum
+from underdetermined.cli._width import add_width
 
-_COMMANDS = (add_fit, add_spectrum, add_doctor)
+_COMMANDS = (add_fit, add_spectrum, add_width, add_report, add_doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, MemoryError, ImportError, OSError) as error:
+    except (ValueError, OverflowError, MemoryError, ImportError, OSError) as error:
         print(f"underdetermined: error: {error}", file=sys.stderr)
         return BAD_INPUT
     return code
