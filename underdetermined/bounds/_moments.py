@@ -12,7 +12,7 @@ from underdetermined.activations import Activation
 
 FloatArray = NDArray[np.float64]
 
-_REAL_POWERS = 1.0 + np.geomspace(0.02, 60.0, 80)
+_REAL_POWERS = 1.0 + np.geomspace(0.02, 60.0, 40)
 _LARGEST_DEGREE = 80
 _BLOCK = 2**18
 

@@ -30,9 +30,9 @@ from underdetermined.bounds._theorems import log_spread
 FloatArray = NDArray[np.float64]
 
 # Thresholds in units of the Lipschitz constant: beyond 38 the tail of a Gaussian is not a normal number.
-_STEPS = np.linspace(0.0, 38.0, 7601)
+_STEPS = np.linspace(0.0, 38.0, 1901)
 # Parts of the largest loss that is allowed.
-_LOSSES = np.concatenate([np.geomspace(1e-6, 0.1, 60), np.linspace(0.11, 0.99, 89)])
+_LOSSES = np.concatenate([np.geomspace(1e-6, 0.1, 40), np.linspace(0.12, 0.98, 44)])
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def leverage_moments(problem: WidthProblem) -> Moments | None:
 
     Notes
     -----
-    O(n) work for each of at most 80 powers; for polynomials O(n p degree^(1/2)).
+    O(n) work for each of at most 40 powers; for polynomials O(n p degree^(1/2)).
     """
     if not has_moments(problem.activation):
         return None
