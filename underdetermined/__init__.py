@@ -2,8 +2,8 @@
 
 A network whose hidden layer is random and wide is a linear system with more unknowns (neurons) than
 equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
-spectrum how gradient descent would train it and which targets it can never fit, and offers the result as
-scikit-learn estimators.
+spectrum how gradient descent would train it, which targets it can never fit and how wide it must be, and offers the
+result as scikit-learn estimators.
 """
 
 __version__ = "0.1.0"
@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 from underdetermined.activation_comparison import compare_activations
 from underdetermined.activations import Activation, get_activation
 from underdetermined.attainability import attainable_rank
+from underdetermined.bounds import MinimumWidth, WidthBound, minimum_width
 from underdetermined.descent import forecast_descent
+from underdetermined.empirical_width import empirical_minimum_width
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
 from underdetermined.features import FeatureMap, FeatureOperator
 from underdetermined.gram import gram_matrix, ntk_matrix
@@ -28,17 +30,21 @@ __all__ = [
     "FeatureOperator",
     "LeaveOneOutPath",
     "LinearSystem",
+    "MinimumWidth",
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RandomFeatures",
     "Solution",
     "Spectrum",
     "Status",
+    "WidthBound",
     "attainable_rank",
     "compare_activations",
+    "empirical_minimum_width",
     "forecast_descent",
     "get_activation",
     "gram_matrix",
+    "minimum_width",
     "nngp_kernel",
     "ntk_kernel",
     "ntk_matrix",
