@@ -1,6 +1,7 @@
 """Minimum width by experiment: random networks, nested by seed, whose Gram matrices are measured at many widths."""
 
 from underdetermined.empirical_width._criterion import Criterion, Evaluation
+from underdetermined.empirical_width._growth import fit_exponent, width_growth
 from underdetermined.empirical_width._growth_result import Exponent, WidthGrowth
 from underdetermined.empirical_width._interval import clopper_pearson
 from underdetermined.empirical_width._measure import measure_widths
@@ -17,5 +18,7 @@ __all__ = [
     "WidthMeasurement",
     "clopper_pearson",
     "empirical_minimum_width",
+    "fit_exponent",
     "measure_widths",
+    "width_growth",
 ]

@@ -122,9 +122,10 @@ def empirical_minimum_width(
     one shown sufficient. At a width that is far too small only as many networks are run as show it.
 
     Networks of one seed are nested. The sum over the neurons of the largest width known to be too small is kept for each
-    seed, 8 n^2 bytes, if all sums together take at most 512 MiB; only later neurons are added to it. Each test costs n^2 flops for
-    each neuron added and a Cholesky factor, n^3 / 3; "condition", and r < n, need eigenvalues instead, 4/3 n^3, and where
-    the Gram matrix does not resolve lambda_r, singular values. Memory of 16 n x n matrices for each thread besides.
+    seed, 8 n^2 bytes, if all sums together take at most 512 MiB; only later neurons are added to it. Each test costs n^2
+    flops for each neuron added and a Cholesky factor, n^3 / 3; "condition", and r < n, need eigenvalues instead, 4/3 n^3,
+    and where the Gram matrix does not resolve lambda_r, singular values. Memory of 16 n x n matrices for each thread
+    besides.
 
     An event that compares with K is decided up to rounding errors of n eps lambda_1 in eigenvalues.
 
