@@ -80,7 +80,7 @@ def clip_leverage(
     direction, and its error. It also gives the direction in which least is left. The second half gives the loss again, as
     the largest eigenvalue of an average, whose mean is not below that of the mean, and what is left in the direction of the
     first half, an average without bias. The latter notices what the former cannot: kernel that no neuron of the second
-    half has shown. About 3 n_samples n p multiplications, and memory for n_samples p / 8 numbers beside three p x p matrices.
+    half has shown. About 3 n_samples n p multiplications; memory for n_samples p / 8 numbers and three p x p matrices.
     """
     half = n_samples // 2
     p = problem.numerical_rank

@@ -9,13 +9,23 @@ from typing import Any
 
 from underdetermined.bounds._bound import WidthBound
 from underdetermined.bounds._recommend import count_neurons, format_width
-from underdetermined.bounds._text import NEURONS, TITLES, doubts, interval_text, missing, ordered, orders, question, times_rank
+from underdetermined.bounds._text import (
+    NEURONS,
+    TITLES,
+    doubts,
+    interval_text,
+    missing,
+    ordered,
+    orders,
+    question,
+    times_rank,
+)
 
 # Colours are those of the page, or translucent, so that light and dark notebooks both show them well.
 _STYLE = """
-.underdetermined-width{max-width:100%;overflow-x:auto;color:inherit}
+.underdetermined-width{max-width:100%;color:inherit}
+.underdetermined-width .table{overflow-x:auto}
 .underdetermined-width table{border-collapse:collapse;font-size:0.9em;font-variant-numeric:tabular-nums;color:inherit}
-.underdetermined-width caption{caption-side:top;text-align:left;padding:0.3em 0.6em;color:inherit}
 .underdetermined-width tr,.underdetermined-width th,.underdetermined-width td{background:none;color:inherit}
 .underdetermined-width th,.underdetermined-width td{text-align:left;padding:0.2em 0.6em;white-space:nowrap}
 .underdetermined-width .number{text-align:right}
@@ -47,17 +57,17 @@ def width_html(result: Any) -> str:
     str
         One ``div`` with its style inside.
     """
-    chosen = result.recommended
     head = (
-        '<tr><th scope="col">result</th><th scope="col" class="number">width</th><th scope="col" class="number">width / r</th>'
-        '<th scope="col">on a logarithmic scale</th><th scope="col">kind</th><th scope="col">95&nbsp;% interval</th>'
+        '<tr><th scope="col">result</th><th scope="col" class="number">width</th>'
+        '<th scope="col" class="number">width / r</th><th scope="col">on a logarithmic scale</th>'
+        '<th scope="col">kind</th><th scope="col">95&nbsp;% interval</th>'
         '<th scope="col">neurons</th></tr>'
     )
-    caption = f"{escape(result.description)}<br>{escape(question(result))}"
     return (
-        f'<div class="underdetermined-width"><style>{_STYLE}</style>\n<table><caption>{caption}</caption>\n'
-        f"<thead>{head}</thead>\n<tbody>\n{_body(result)}\n</tbody></table>\n"
-        f"<p><b>Recommended: {count_neurons(chosen.width)}</b> ({escape(chosen.name)}). {escape(result.reason)}</p>\n"
+        f'<div class="underdetermined-width"><style>{_STYLE}</style>\n'
+        f"<p>{escape(result.description)}.<br>{escape(question(result))}</p>\n"
+        f'<div class="table"><table><thead>{head}</thead>\n<tbody>\n{_body(result)}\n</tbody></table></div>\n'
+        f"<p><b>Recommended: {count_neurons(result.recommended.width)}.</b> {escape(result.reason)}</p>\n"
         + _list(result.notes)
         + _folded("Without a width", missing(result.bounds))
         + _folded("Assumptions", doubts(result.bounds))
@@ -83,14 +93,15 @@ def _shown(result: Any, role: str) -> list[WidthBound]:
     return [] if is_idle else ordered(result.bounds, role)
 
 
-def _row(result: Any, bound: WidthBound, scale: "_Scale") -> str:
+def _row(result: Any, bound: WidthBound, scale: _Scale) -> str:
     is_chosen = bound is result.recommended
     opening = '<tr class="chosen">' if is_chosen else "<tr>"
     star = " &#9733;" if is_chosen else ""
     hint = escape(f"{bound.statement} {bound.reference}")
     return (
         f'{opening}<th scope="row" title="{hint}">{escape(bound.name)}{star}</th>'
-        f'<td class="number">{format_width(bound.width)}</td><td class="number">{times_rank(bound, result.problem.rank)}</td>'
+        f'<td class="number">{format_width(bound.width)}</td>'
+        f'<td class="number">{times_rank(bound, result.problem.rank)}</td>'
         f"<td>{scale.draw(bound)}</td><td>{escape(bound.kind)}</td><td>{interval_text(bound)}</td>"
         f"<td>{NEURONS[bound.weights]}</td></tr>"
     )
@@ -113,7 +124,8 @@ class _Scale:
         middle, x = _HEIGHT / 2, self.place(bound.width)
         colour = _COLOURS.get(bound.kind, "currentColor")
         parts = [
-            f'<line x1="{_EDGE}" y1="{middle}" x2="{_LENGTH - _EDGE}" y2="{middle}" stroke="currentColor" stroke-opacity="0.2"/>'
+            f'<line x1="{_EDGE}" y1="{middle}" x2="{_LENGTH - _EDGE}" y2="{middle}" stroke="currentColor" '
+            'stroke-opacity="0.2"/>'
         ]
         if bound.interval is not None:
             start, end = (self.place(width) for width in bound.interval)

@@ -100,11 +100,11 @@ def minimum_width(
 
     Notes
     -----
-    The kernel and its eigenvectors, about 5 n^3 operations; about 3 N n^2 for the estimate from N neurons, seconds for a few hundred
-    rows and a minute for two thousand; some n^2 for everything else. Memory O(n^2 + n N / 8).
+    The kernel and its eigenvectors, about 5 n^3 operations, and about 3 N n^2 for the estimate from N neurons: seconds for
+    a few hundred rows, a minute for two thousand. Memory O(n^2 + n N / 8).
 
-    Theorems hold whatever is drawn. The estimate rests on a theorem too, but one of its numbers comes from a sample. Where the
-    smallest eigenvalue of K is not resolved in double precision no width is computed from it.
+    Theorems hold whatever is drawn. The estimate rests on a theorem too, but one of its numbers comes from a sample. Where
+    the smallest eigenvalue of K is not resolved in double precision no width is computed from it.
 
     References
     ----------

@@ -31,8 +31,9 @@ def notes_on(problem: WidthProblem) -> tuple[str, ...]:
     notes = []
     if found.deficiency:
         notes.append(
-            f"Of {found.n_rows} dimensions of targets only {found.rank} can be attained, and all widths refer to these: a sufficient "
-            "width fits every target that obeys the conditions below, and the attainable part of any other."
+            f"Of {found.n_rows} dimensions of targets only {found.rank} can be attained, and all widths refer to "
+            "these: a sufficient width fits every target that obeys the conditions below, and the attainable part of "
+            "any other."
         )
         notes.append(found.explanation)
     if problem.rank and not problem.is_resolved:
@@ -42,14 +43,15 @@ def notes_on(problem: WidthProblem) -> tuple[str, ...]:
     if found.near and not found.deficiency:
         rows = ", ".join(_rows(group.rows) for group in found.near[:3]) + (", ..." if len(found.near) > 3 else "")
         notes.append(
-            f"Rows nearly coincide: {rows}. They count as different, but telling them apart makes lambda small and the widths large: "
-            "merge them if they mean the same."
+            f"Rows nearly coincide: {rows}. They count as different, but telling them apart makes lambda small and "
+            "the widths large: merge them if they mean the same."
         )
     # Up to two dimensions a line offers without any kernel to speak of: one for each of its rays.
     if problem.rank > 2 and _on_a_line(problem):
         notes.append(
-            "The rows lie on one line, so that the gaps between neighbours decide lambda. The eigenvalues of smooth activations fall "
-            "geometrically there, and few are resolved; one with a kink, such as relu, resolves more of them."
+            "The rows lie on one line, so that the gaps between neighbours decide lambda. The eigenvalues of smooth "
+            "activations fall geometrically there, and few are resolved; one with a kink, such as relu, resolves "
+            "more of them."
         )
     return tuple(notes)
 
@@ -65,11 +67,12 @@ def _unresolved(problem: WidthProblem) -> str:
     low, high = int(squares.argmin()), int(squares.argmax())
     if squares[high] > _UNEQUAL * squares[low]:
         return (
-            f"{start} The mean square of the features is {squares[high]:.2g} on row {high} and {squares[low]:.2g} on row {low}: large "
-            "rows hide the others. A bounded activation, or rows of one norm, resolve more."
+            f"{start} The mean square of the features is {squares[high]:.2g} on row {high} and {squares[low]:.2g} on "
+            f"row {low}: large rows hide the others. A bounded activation, or rows of one norm, resolve more."
         )
     return (
-        f"{start} An activation with a kink, such as relu, a larger weight_scale, or merging rows that nearly coincide resolve more."
+        f"{start} An activation with a kink, such as relu, a larger weight_scale, or merging rows that nearly "
+        "coincide resolve more."
     )
 
 
@@ -96,8 +99,9 @@ def _concentrated(problem: WidthProblem) -> list[str]:
     eigenvalue = float(problem.spectrum.eigenvalues[problem.rank - 1])
     who, them = (f"row {rows[0]}", "it") if count == 1 else (f"rows {_rows(rows)}", "them")
     return [
-        f"The smallest eigenvalue of the kernel, lambda = {eigenvalue:.2g}, belongs to {who} ({squares[order[:count]].sum():.0%} of its "
-        f"eigenvector): without {them} lambda would be larger, and the theorems that contain it narrower."
+        f"The smallest eigenvalue of the kernel, lambda = {eigenvalue:.2g}, belongs to {who} "
+        f"({squares[order[:count]].sum():.0%} of its eigenvector): without {them} lambda would be larger, and the "
+        "theorems that contain it narrower."
     ]
 
 

@@ -100,9 +100,9 @@ def recommend(bounds: Sequence[WidthBound], problem: WidthProblem, target: Targe
     if not problem.is_resolved and not is_measured:
         p = problem.numerical_rank
         return named["numerical_rank"], (
-            f"numerical_rank is the least that makes sense, and not known to be enough: double precision resolves {p} of the "
-            f"{problem.rank} positive eigenvalues of the kernel, so a width that is enough for all of them cannot be computed, and "
-            f"a solver finds about {p} dimensions of targets however wide the network is."
+            "numerical_rank is the least that makes sense, and not known to be enough: double precision resolves "
+            f"{p} of the {problem.rank} positive eigenvalues of the kernel, so a width that is enough for all of "
+            f"them cannot be computed, and a solver finds about {p} dimensions of targets however wide the network is."
         )
     if theorem is None and estimate is None:
         return named["necessary"], _why_nothing(problem, target)
@@ -136,8 +136,9 @@ def _why_nothing(problem: WidthProblem, target: Target) -> str:
     limit = problem.largest / problem.smallest
     if target.kind == "condition" and target.condition <= limit:
         return (
-            f"{start}even the infinitely wide network has the condition number {limit:.3g}, so that no number of random neurons is "
-            f"sure to bring it down to {target.condition:.6g}. Ask for more than {limit:.3g}, or choose another activation or scale."
+            f"{start}even the infinitely wide network has the condition number {limit:.3g}, so that no number of "
+            f"random neurons is sure to bring it down to {target.condition:.6g}. Ask for more than {limit:.3g}, or "
+            "choose another activation or scale."
         )
     return f"{start}no sufficient width is known, for the reasons below. An experiment, empirical_minimum_width, can tell."
 
@@ -146,14 +147,15 @@ def _why_theorem(theorem: WidthBound | None, estimate: WidthBound | None) -> str
     assert theorem is not None
     if theorem.name == "generic":
         return (
-            "generic is exact: so many neurons have full rank with probability one, in exact arithmetic, and fewer never have. "
-            "The system is then square and usually ill-conditioned: ask for target='spectrum' if coefficients and rounding matter."
+            "generic is exact: so many neurons have full rank with probability one, in exact arithmetic, and fewer "
+            "never have. The system is then square and usually ill-conditioned: ask for target='spectrum' if "
+            "coefficients and rounding matter."
         )
     start = f"{theorem.name} is the smallest width that a theorem guarantees"
     if estimate is None:
         return (
-            f"{start}, and there is no estimate, for the reasons below. Theorems are often orders of magnitude too wide: an "
-            "experiment, empirical_minimum_width, tells how far."
+            f"{start}, and there is no estimate, for the reasons below. Theorems are often orders of magnitude too "
+            "wide: an experiment, empirical_minimum_width, tells how far."
         )
     return f"{start}, and at most twice the estimate {format_width(estimate.width)} ({estimate.name})."
 
@@ -168,7 +170,7 @@ def _why_estimate(theorem: WidthBound | None, estimate: WidthBound | None) -> st
     else:
         times = format_ratio(_width(theorem), _width(estimate))
         other = (
-            f"the smallest width that a theorem guarantees, {format_width(theorem.width)} ({theorem.name}), is {times} times "
-            "as large."
+            f"the smallest width that a theorem guarantees, {format_width(theorem.width)} ({theorem.name}), is "
+            f"{times} times as large."
         )
     return f"{estimate.name} is {kind}{interval}, not guaranteed; {other}"

@@ -72,8 +72,8 @@ def min_width_leverage_sampled(
     Returns
     -------
     WidthBound
-        An estimate; ``interval`` goes with a confidence of 95 % for eta, and the width is its upper end. Without a width where
-        lambda is not resolved, or where the tail of the leverage is too heavy for the sample.
+        An estimate; ``interval`` goes with a confidence of 95 % for eta, and the width is its upper end. Without a width
+        where lambda is not resolved, or where the tail of the leverage is too heavy for the sample.
 
     Raises
     ------
@@ -124,7 +124,8 @@ def min_width_leverage_sampled(
     bound, optimistic = (_width(problem, event, _tail(found, eta, count), spread) for eta in (found.high, found.low))
     if bound.width is None or optimistic.width is None:
         return _unsettled(count, problem, found)
-    return _estimate(replace(bound, statement=_statement(bound, event, found, count), interval=(optimistic.width, bound.width)))
+    statement = _statement(bound, event, found, count)
+    return _estimate(replace(bound, statement=statement, interval=(optimistic.width, bound.width)))
 
 
 def sample_size(n_rows: int) -> int:

@@ -30,7 +30,8 @@ def ordered(bounds: list[WidthBound], role: str) -> list[WidthBound]:
     -------
     list of WidthBound
     """
-    return sorted((bound for bound in bounds if bound.role == role and bound.width is not None), key=lambda bound: bound.width or 0)
+    chosen = (bound for bound in bounds if bound.role == role and bound.width is not None)
+    return sorted(chosen, key=lambda bound: bound.width or 0)
 
 
 def missing(bounds: list[WidthBound]) -> list[str]:
@@ -139,11 +140,10 @@ def width_text(result: Any) -> str:
     str
         Several lines, without a line break at the end.
     """
-    chosen = result.recommended
     parts = [
         f"{wrap(result.description)}\n{wrap(question(result))}",
         _table(result),
-        f"recommended: {count_neurons(chosen.width)} ({chosen.name})\n{wrap(result.reason)}",
+        f"recommended: {count_neurons(result.recommended.width)}\n{wrap(result.reason)}",
     ]
     for title, lines in (
         ("notes", result.notes),
