@@ -2,8 +2,8 @@
 How wide is wide enough
 =======================
 
-A network with random hidden neurons fits any targets once it is wide enough. What theorems promise, what an estimate says and
-what an experiment finds, on the same hundred patients.
+A network with random hidden neurons fits any targets once it is wide enough. What theorems promise, what an estimate
+says and what an experiment finds, on the same hundred patients.
 """
 
 import matplotlib.pyplot as plt
@@ -20,9 +20,9 @@ X = load_dataset("diabetes").inputs[:100]
 X = (X - X.mean(axis=0)) / X.std(axis=0)
 
 # %%
-# How many neurons until, in nine networks of ten, the smallest eigenvalue of the Gram matrix of the features is at least half
-# of what it tends to as the width grows? Full rank needs a hundred neurons and no more, but says nothing about the size of the
-# coefficients.
+# How many neurons until, in nine networks of ten, the smallest eigenvalue of the Gram matrix of the features is at least
+# half of what it tends to as the width grows? Full rank needs a hundred neurons and no more, but says nothing about the
+# size of the coefficients.
 QUESTION = {"activation": "erf", "epsilon": 0.5, "failure_probability": 0.1}
 answer = minimum_width(X, target="spectrum", **QUESTION)
 print(answer)
@@ -33,8 +33,8 @@ found = empirical_minimum_width(X, event="spectrum", **QUESTION)
 print(found)
 
 # %%
-# Above, the smallest eigenvalue of ten networks against their width. Below, one line for each result, over the widths of which
-# it speaks.
+# Above, the smallest eigenvalue of ten networks against their width. Below, one line for each result, over the widths of
+# which it speaks.
 widths = np.unique(np.geomspace(50, 10_000, 25).round().astype(int))
 measured = measure_widths(X, widths, activation="erf")
 WidthDisplay.from_measurement(measured, answer.with_bound(found.as_bound()).bounds)

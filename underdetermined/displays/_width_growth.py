@@ -17,8 +17,8 @@ _STYLES: dict[str, tuple[str, Any, str]] = {
     "truncated": ("#CC79A7", (0, (5, 1)), "v"),
     "importance": ("#009E73", ":", "D"),
     "leverage_sampled": ("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P"),
-    "generic": ("#56B4E9", (0, (1, 1)), "<"),
-    "necessary": ("#56B4E9", (0, (1, 1)), "<"),
+    "generic": ("#56B4E9", (0, (1, 3)), "<"),
+    "necessary": ("#56B4E9", (0, (1, 3)), "<"),
     "parameter_count": ("#666666", (0, (6, 3)), ">"),
     "numerical_rank": ("#999999", (0, (2, 2)), "X"),
 }
