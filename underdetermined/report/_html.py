@@ -196,7 +196,8 @@ def picture(address: str, size: tuple[int, int], text: str, caption: str, *, kin
     str
     """
     name = f' class="{kind}"' if kind else ""
+    measures = f'width="{size[0]}" height="{size[1]}"'
     return (
-        f'<figure><div class="paper"><img{name} src="{address}" width="{size[0]}" height="{size[1]}" alt="{escape(text)}"></div>'
+        f'<figure><div class="paper"><img{name} src="{address}" {measures} alt="{escape(text)}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

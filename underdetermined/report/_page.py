@@ -143,7 +143,8 @@ def _section(study: Study, key: str, figures: dict[str, Any]) -> str:
     else:
         kind, text, caption = _PICTURES[key]
         address, *size = encode_figure(figures[key])
-        content = _rows_used(study, key) + _WITH_FIGURE[key](study, picture(address, (size[0], size[1]), text, caption, kind=kind))
+        shown = picture(address, (size[0], size[1]), text, caption, kind=kind)
+        content = _rows_used(study, key) + _WITH_FIGURE[key](study, shown)
     return f'<section id="{key}"><h2>{_TITLES[key]}</h2>\n{content}\n{_reproduce(study, key)}</section>'
 
 

@@ -28,9 +28,9 @@ def width_section(study: Study, figure: str) -> str:
         [
             lead(
                 "Wide enough means here: with probability "
-                f"{1 - FAILURE_PROBABILITY:.0%} over the random weights, no eigenvalue of the feature Gram matrix falls below "
-                f"{1 - EPSILON:.0%} of the smallest one at infinite width, so that every attainable target is fitted, and "
-                f"stably. {_measured(found)}"
+                f"{1 - FAILURE_PROBABILITY:.0%} over the random weights, no eigenvalue of the feature Gram matrix falls "
+                f"below {1 - EPSILON:.0%} of the smallest one at infinite width, so that every attainable target is fitted, "
+                f"and stably. {_measured(found)}"
             ),
             figure,
             found.minimum._repr_html_(),
@@ -73,7 +73,7 @@ def scores_section(study: Study, figure: str) -> str:
         [
             lead(
                 f"{folds}-fold cross-validation on {len(comparison.targets):,} rows, the same folds for every model. "
-                f"{comparison.scores[best].label} has the best mean {comparison.metric}."
+                f"Best mean {comparison.metric}: {comparison.scores[best].label}."
             ),
             table(heading, [_score(score) for score in comparison.scores], left=(0, 3, 5), wrap=(5,), best=best),
             figure,
@@ -93,7 +93,8 @@ def scores_section(study: Study, figure: str) -> str:
 def _score(score: Score) -> tuple[Cell, ...]:
     share = 100 * min(max(score.mean, 0.0), 1.0)
     bar = Markup(f'<span class="bar"><i style="width:{share:.1f}%"></i></span>')
-    return (score.label, f"{score.mean:.3f}", f"{score.spread:.3f}", bar, f"{score.seconds:.3f}", score.settings)
+    mean = f"{score.mean:.3f}".replace("-", "\u2212")
+    return (score.label, mean, f"{score.spread:.3f}", bar, f"{score.seconds:.3f}", score.settings)
 
 
 def _fit(fit: Fit) -> tuple[Cell, ...]:
@@ -131,8 +132,10 @@ def footer(study: Study) -> str:
     return "\n".join(
         [
             lead(f"Everything random was drawn with seed {study.random_state}."),
+            '<div class="beside">',
             table(("section", "seconds"), took),
             table(("library", "version"), list(study.versions.items()), left=(0, 1)),
+            "</div>",
         ]
     )
 

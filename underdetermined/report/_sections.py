@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isinf
 
-from underdetermined.report._html import Cell, Markup, lead, notes, number, remark, table, warning
+from underdetermined.report._html import Cell, lead, notes, number, remark, table, warning
 from underdetermined.study import ColumnSummary, Study
 
 _SHOWN_CLASSES = 30
@@ -87,8 +87,8 @@ def attainability_section(study: Study) -> str:
         parts.append(remark(bare.explanation))
     parts.append(
         remark(
-            "Row numbers start at 0 and count the rows used. The share is the norm of the part of the target that stays as a "
-            "residual, relative to the norm of the target; everything else in this report is for networks with biases."
+            "Row numbers start at 0 and count the rows used. The share is the norm of the part of the target that stays as "
+            "a residual, relative to the norm of the target; everything else in this report is for networks with biases."
         )
     )
     return "\n".join(parts)
@@ -114,9 +114,9 @@ def spectra_section(study: Study, figure: str) -> str:
     return "\n".join(
         [
             lead(
-                "Before anything is trained, the eigenvalues of the infinite-width kernel on these rows say how fast gradient "
-                "descent learns which part of the target: large eigenvalues first, small ones last, and those below the "
-                f"cut-off never.{ending}"
+                "Before anything is trained, the eigenvalues of the infinite-width kernel on these rows say how fast "
+                "gradient descent learns which part of the target: large eigenvalues first, small ones last, and those below "
+                f"the cut-off never.{ending}"
             ),
             study.spectra._repr_html_(),
             figure,
@@ -141,14 +141,8 @@ def descent_section(study: Study, figure: str) -> str:
     run = study.descent
     assert run is not None
     last = run.trajectory.n_iter
-    rows = [
-        (
-            Markup(f"residual {tolerance:.0e}".replace("e-0", "\u00b710<sup>\u2212").replace("1\u00b7", "") + "</sup> of |y|"),
-            "never" if isinf(forecast) else _steps(forecast),
-            f"after {last:,}" if seen is None else f"{seen:,}",
-        )
-        for tolerance, forecast, seen in run.steps
-    ]
+    course = [(f"{step:,}", *(number(value, 6) for value in values)) for step, *values in run.course]
+    steps = [(f"{tolerance:g} |y|", "never" if isinf(count) else _steps(count)) for tolerance, count in run.steps]
     floor = run.forecast.unresolved_fraction
     stays = f" A share of {floor:.1e} of the residual lies along unresolved eigenvalues and stays." if floor > 1e-12 else ""
     approximation = "diverges" if isinf(run.kernel_error) else f"stays within {run.kernel_error:.1e} of |y|"
@@ -156,11 +150,14 @@ def descent_section(study: Study, figure: str) -> str:
         [
             lead(
                 f"The last layer of {run.width:,} random {study.activation} neurons was trained for {last:,} steps. The "
-                f"forecast, made before the first step from {run.forecast.spectrum.n_rows} eigenvalues, is never further from "
-                f"the measured residual than {run.error:.0e} of |y|."
+                f"forecast, made before the first step from {run.forecast.spectrum.n_rows} eigenvalues, is never further "
+                f"from the measured residual than {run.error:.0e} of |y|."
             ),
             figure,
-            table(("steps until", "forecast", "run"), rows),
+            '<div class="beside">',
+            table(("step", "measured |r| / |y|", "forecast", "forecast, infinite width"), course),
+            table(("residual", "steps, forecast"), steps),
+            "</div>",
             remark(
                 f"Learning rate 1 / largest eigenvalue = {run.forecast.learning_rate:.4g}, coefficients start at zero. The "
                 f"forecast from the infinite-width kernel, which has not seen the layer, {approximation}.{stays}"

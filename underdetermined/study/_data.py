@@ -154,11 +154,13 @@ def summarise_table(table: Table, *, task: Task | None = None) -> DataSummary:
     values, counts = np.unique(table.target, return_counts=True)
     duplicates = _equal_rows(table.inputs)
     is_numeric = table.target.dtype.kind in "fiu"
+    n_rows, n_inputs = table.inputs.shape
     return DataSummary(
         table.source,
         table.target_name,
         task,
-        *table.inputs.shape,
+        n_rows,
+        n_inputs,
         tuple(_summary(name, column) for name, column in zip(table.input_names, table.inputs.T, strict=True)),
         _summary(table.target_name, table.target) if task == "regression" and is_numeric else None,
         tuple((_label(value), int(count)) for value, count in zip(values, counts, strict=True))
@@ -174,6 +176,8 @@ def _summary(name: str, column: np.ndarray) -> ColumnSummary:
     with np.errstate(over="ignore", invalid="ignore"):
         mean, spread = float(values.mean()), float(values.std())
     spread = spread if np.isfinite(spread) else np.inf
+    if abs(mean) <= values.size * np.finfo(float).eps * np.abs(values).max():  # a centred column, up to rounding
+        mean = 0.0
     return ColumnSummary(name, mean, spread, float(values.min()), float(values.max()), int(np.unique(values).size))
 
 

@@ -53,15 +53,19 @@ class DescentRun:
         return self.kernel_forecast.measured_error(self.trajectory.value)
 
     @property
-    def steps(self) -> tuple[tuple[float, float, int | None], ...]:
-        """Tolerance, forecast steps until the residual is that small, and the step of the run, None where it ended before."""
-        residuals = np.sqrt(self.trajectory.value / self.trajectory.value[0])
-        found = []
-        for tolerance in TOLERANCES:
-            reached = np.flatnonzero(residuals <= tolerance)
-            seen = int(reached[0]) if reached.size else None
-            found.append((tolerance, self.forecast.steps_to_tolerance(tolerance), seen))
-        return tuple(found)
+    def steps(self) -> tuple[tuple[float, float], ...]:
+        """Pairs of a tolerance and the forecast number of steps until the residual is that small; inf for never."""
+        return tuple((tolerance, self.forecast.steps_to_tolerance(tolerance)) for tolerance in TOLERANCES)
+
+    @property
+    def course(self) -> tuple[tuple[int, float, float, float], ...]:
+        """Step, measured residual, forecast, and that of the kernel, relative to step 0; at steps 1, 10, ..., the last."""
+        last = self.trajectory.n_iter
+        steps = sorted({*(10**power for power in range(len(str(last)))), last})
+        measured = np.sqrt(self.trajectory.value[steps] / self.trajectory.value[0])
+        forecasts = [forecast.relative_residual(steps) for forecast in (self.forecast, self.kernel_forecast)]
+        columns = (measured, *forecasts)
+        return tuple((step, *(float(column[row]) for column in columns)) for row, step in enumerate(steps))
 
     def to_dict(self) -> dict[str, Any]:
         """The run as numbers and lists.
@@ -69,7 +73,7 @@ class DescentRun:
         Returns
         -------
         dict
-            Ready for `json.dumps`; None stands for steps that are never reached, or not within the run.
+            Ready for `json.dumps`; None stands for what is infinite.
         """
         return {
             "width": self.width,
@@ -79,8 +83,11 @@ class DescentRun:
             "kernel_error": self.kernel_error if np.isfinite(self.kernel_error) else None,
             "unresolved_fraction": self.forecast.unresolved_fraction,
             "steps": [
-                {"tolerance": tolerance, "forecast": count if np.isfinite(count) else None, "run": seen}
-                for tolerance, count, seen in self.steps
+                {"tolerance": tolerance, "forecast": count if np.isfinite(count) else None}
+                for tolerance, count in self.steps
+            ],
+            "course": [
+                dict(zip(("step", "measured", "forecast", "kernel_forecast"), row, strict=True)) for row in self.course
             ],
         }
 
@@ -91,7 +98,7 @@ def run_descent(
     *,
     activation: str = "relu",
     width: int | None = None,
-    max_iter: int = 1000,
+    max_iter: int = 2000,
     random_state: int = 0,
 ) -> DescentRun:
     r"""Train the last layer of a random network by gradient descent, after forecasting the run.
@@ -109,7 +116,7 @@ def run_descent(
         Activation of the hidden layer.
     width : int, default=None
         Hidden neurons; None takes max(2 n, 512).
-    max_iter : int, default=1000
+    max_iter : int, default=2000
         Steps.
     random_state : int, default=0
         Seed of ``sample_gaussian``, whose weights are scaled by 1 / sqrt(d); the biases are standard normal.

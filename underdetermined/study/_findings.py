@@ -98,10 +98,11 @@ def _width_clause(study: Study) -> Iterator[str]:
 def _score_clause(study: Study) -> Iterator[str]:
     if study.scores is None:
         return
-    ranking = sorted(study.scores.scores, key=lambda score: -score.mean)
-    best, others = ranking[0], ranking[1:]
-    named = ", ".join(f"{score.label} {score.mean:.3f}" for score in others)
-    yield f"in cross-validation {best.label} is best with {study.scores.metric} {best.mean:.3f}, before {named}"
+    n_fits = len(study.scores.fits)
+    network = max(study.scores.scores[:n_fits], key=lambda score: score.mean)
+    others = " and ".join(f"{score.label} {score.mean:.3f}" for score in study.scores.scores[n_fits:])
+    kind = network.label.rpartition(", ")[2]
+    yield f"cross-validated {study.scores.metric} is {network.mean:.3f} for random features ({kind}), {others}"
 
 
 def _figures(study: Study) -> Iterator[Finding]:
@@ -118,7 +119,7 @@ def _figures(study: Study) -> Iterator[Finding]:
             "best conditioned", best.activation, "" if condition is None else f"condition {condition:.1e} at infinite width"
         )
     if study.descent is not None:
-        tolerance, steps, _ = study.descent.steps[1]
+        tolerance, steps = study.descent.steps[1]
         value = "never" if isinf(steps) else whole(steps)
         yield Finding("gradient steps", value, f"to a residual of {tolerance:.0%}, {study.activation}, last layer")
     if study.width is not None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from underdetermined.study._result import Study
 from underdetermined.study._snippets import Snippet, loading_code, make_snippet
-from underdetermined.study._width import CURVE_SEEDS, EPSILON, FAILURE_PROBABILITY, LARGEST_WIDTH, SEARCH_SEEDS
+from underdetermined.study._width import (
+    CURVE_SEEDS,
+    EPSILON,
+    FAILURE_PROBABILITY,
+    LARGEST_WIDTH,
+    SEARCH_RESOLUTION,
+    SEARCH_SEEDS,
+)
 
 
 def snippets_of(study: Study, *, rows: int, folds: int) -> dict[str, Snippet]:
@@ -59,11 +66,11 @@ def _data(study: Study, task: str) -> Body:
 
 def _attainability(study: Study, prepared: str, network: str) -> Body:
     code = (
-        prepared + "import numpy as np\nfrom underdetermined import attainable_rank\n"
+        prepared + "from numpy.linalg import norm\nfrom underdetermined import attainable_rank\n"
         f"found = attainable_rank(X, {network}, bias=True)\n"
         f"bare = attainable_rank(X, {network}, bias=False)"
     )
-    shares = "np.linalg.norm({}.unattainable_part(y)) / np.linalg.norm(y)"
+    shares = "norm({}.unattainable_part(y)) / norm(y)"
     results: list[tuple[str, object]] = []
     for name, found, lost in zip(("found", "bare"), study.attainability, study.lost, strict=True):
         results += [(f"{name}.rank", found.rank), (shares.format(name), lost)]
@@ -103,6 +110,7 @@ def _descent(study: Study, prepared: str, options: str) -> Body:
         ("run.trajectory.value[-1]", float(run.trajectory.value[-1])),
         ("run.kernel_error", run.kernel_error),
         *((f"run.steps[{index}]", step) for index, step in enumerate(run.steps)),
+        ("run.course[-1]", run.course[-1]),
     ]
     return code, results
 
@@ -125,7 +133,8 @@ def _width(study: Study, prepared: str, network: str) -> Body:
     if found.empirical is not None:
         code += (
             f'empirical = empirical_minimum_width(X, event="spectrum", {limits},\n'
-            f"    n_seeds={SEARCH_SEEDS}, max_width={LARGEST_WIDTH * study.n_rows}, {network})\n"
+            f"    n_seeds={SEARCH_SEEDS}, resolution={SEARCH_RESOLUTION}, max_width={LARGEST_WIDTH * study.n_rows},\n"
+            f"    {network})\n"
             "minimum = minimum.with_bound(empirical.as_bound())\n"
         )
         results.append(("empirical.width", found.empirical.width))

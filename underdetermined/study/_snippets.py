@@ -46,7 +46,7 @@ def make_snippet(loading: str, code: str, results: Sequence[tuple[str, object]])
     loading : str
         Lines that make ``table``, as `loading_code` gives them.
     code : str
-        Lines that use it; imports among them go to the top.
+        Lines that use it; those that import names from modules go to the top.
     results : sequence of (str, value)
         Expressions and their values.
 
@@ -55,9 +55,15 @@ def make_snippet(loading: str, code: str, results: Sequence[tuple[str, object]])
     Snippet
         Complete by itself.
     """
-    lines = f"{loading}\n{code}".strip().splitlines()
-    imports = sorted({line for line in lines if line.startswith(("from ", "import "))})
-    rest = [line for line in lines if line not in imports]
+    modules: dict[str, set[str]] = {}
+    rest = []
+    for line in f"{loading}\n{code}".splitlines():
+        source, keyword, names = line.partition(" import ")
+        if keyword and source.startswith("from "):
+            modules.setdefault(source, set()).update(names.split(", "))
+        else:
+            rest.append(line)
+    imports = [f"{source} import {', '.join(sorted(names))}" for source, names in sorted(modules.items())]
     return Snippet("\n".join([*imports, "", *rest]), tuple(results))
 
 
@@ -109,4 +115,6 @@ def _short(value: object) -> str:
     """A value as a comment: six digits are enough to compare."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return " ".join(repr(value).split())
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_short, value))})"
+    return repr(value)

@@ -166,7 +166,7 @@ def study(
 def _check(activation: Any, max_rows: Any, random_state: Any) -> None:
     """Refuse early what would otherwise fail in every section."""
     if not isinstance(activation, str):
-        raise TypeError(f"activation={activation!r} is not a name: pass one, such as 'relu', so that the study can be repeated")
+        raise TypeError(f"activation={activation!r} is not a name: pass one, such as 'relu', that a snippet can repeat")
     get_activation(activation)
     for name, value, least in (("max_rows", max_rows, 2), ("random_state", random_state, 0)):
         if name == "max_rows" and value is None:

@@ -13,7 +13,8 @@ from underdetermined.bounds import MinimumWidth, minimum_width
 from underdetermined.empirical_width import EmpiricalWidth, WidthMeasurement, empirical_minimum_width, measure_widths
 
 EPSILON, FAILURE_PROBABILITY = 0.9, 0.1  # what width="auto" of the estimators asks for
-SEARCH_SEEDS, CURVE_SEEDS = 40, 10
+SEARCH_SEEDS, SEARCH_RESOLUTION = 40, 0.05
+CURVE_SEEDS = 10
 CURVE_WIDTHS = 12
 LARGEST_WIDTH = 20  # of the experiments, in rows: what a study can afford
 
@@ -106,6 +107,7 @@ def study_width(
             X,
             event="spectrum",
             n_seeds=SEARCH_SEEDS,
+            resolution=SEARCH_RESOLUTION,
             max_width=LARGEST_WIDTH * problem.n_rows,
             progress=lambda line: progress(f"widths: search, {line}"),
             **limits,
