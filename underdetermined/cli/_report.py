@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from underdetermined._compat import check_matplotlib_support
 from underdetermined._layout import align, bullets, wrap
 from underdetermined.cli._arguments import add_activation, add_command, add_quiet, add_seed
 from underdetermined.cli._exit_codes import NOT_COMPLETE, SUCCESS
@@ -37,6 +38,7 @@ def add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _run(options: argparse.Namespace) -> int:
     check_data(options)
     check_written("--output", options.output)
+    check_matplotlib_support("underdetermined report")
     table = read(options)
     progress = reporter(options)
     found = study(
