@@ -42,7 +42,10 @@ def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool) -
         help="CSV file (comma, semicolon or tab; gzip or plain; header or none); without it, --dataset",
     )
     source.add_argument(
-        "--dataset", choices=DATASETS, default=None, help="data set installed with scikit-learn [diabetes]"
+        "--dataset",
+        choices=DATASETS,
+        metavar="NAME",
+        help=f"data set installed with scikit-learn: one of {', '.join(DATASETS)} [diabetes]",
     )
     source.add_argument(
         "--target", metavar="COL", help="target column: a name, or a number (0 first, -1 last) [the last]"

@@ -17,9 +17,10 @@ from underdetermined.text import format_comparison
 _MAX_ROWS = 3000
 
 _DESCRIPTION = """\
-Fit a wide network with a random hidden layer to a table: once exactly (alpha 0, the coefficients of
-smallest norm) and once with the penalty that leave-one-out chooses. Cross-validate both beside
-scikit-learn's Ridge and a multilayer perceptron, on the same folds. Inputs are standardised in each fold.
+Fit a wide network with a random hidden layer to a table: once exactly (alpha
+0, the coefficients of smallest norm) and once with the penalty that
+leave-one-out chooses. Cross-validate both beside scikit-learn's Ridge and a
+multilayer perceptron, on the same folds. Inputs are standardised in each fold.
 """
 
 
@@ -33,7 +34,13 @@ def add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     model.add_argument(
         "--alpha", type=alpha, default="loo", metavar="F", help="penalty of the second fit, or loo [loo]"
     )
-    model.add_argument("--solver", choices=("auto", *SOLVERS), default="auto", help="[auto]")
+    model.add_argument(
+        "--solver",
+        choices=("auto", *SOLVERS),
+        default="auto",
+        metavar="S",
+        help=f"one of auto, {', '.join(SOLVERS)} [auto]",
+    )
     model.add_argument("--cv", type=integer(2), default=5, metavar="K", help="folds of the cross-validation [5]")
     add_seed(model)
     output = add_output(fit)

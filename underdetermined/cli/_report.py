@@ -15,9 +15,11 @@ from underdetermined.study import SCORE_MAX_ROWS, Study, findings, study
 _OUTPUT = Path("underdetermined-report.html")
 
 _DESCRIPTION = """\
-Write one HTML page about a table: which targets no network can fit, how the activations compare, how gradient
-descent goes, how many hidden neurons are needed, and how the fitted network compares with scikit-learn's models.
-The page needs no network and no other file, and shows how to repeat each number in Python.
+Write one HTML page about a table: which targets no network can fit, how the
+activations compare, how gradient descent goes, how many hidden neurons are
+needed, and how the fitted network compares with scikit-learn's models. The
+page needs no network and no other file, and shows how to repeat each number in
+Python.
 """
 
 

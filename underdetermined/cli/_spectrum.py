@@ -13,9 +13,11 @@ from underdetermined.displays import draw_spectra
 _MAX_ROWS = 2000
 
 _DESCRIPTION = """\
-Compare activations on a table before anything is trained: the eigenvalues of the kernel matrix of each say how
-fast gradient descent learns which part of the target, and which targets no network can fit on these rows. Inputs
-are standardised, a numeric target is centred and scaled; of classes the centred indicators are taken.
+Compare activations on a table before anything is trained: the eigenvalues of
+the kernel matrix of each say how fast gradient descent learns which part of
+the target, and which targets no network can fit on these rows. Inputs are
+standardised, a numeric target is centred and scaled; of classes the centred
+indicators are taken.
 """
 
 

@@ -14,9 +14,10 @@ _MAX_ROWS = 1000
 _EPSILON, _SEEDS = 0.5, 40
 
 _DESCRIPTION = """\
-Say how many random hidden neurons suffice for these rows, and how many are necessary: theorems whose assumptions
-are checked on the data, estimates marked as estimates, and with --measure an experiment. One of them is
-recommended, and the text says why. Inputs are standardised; the target column is left aside.
+Say how many random hidden neurons suffice for these rows, and how many are
+necessary: theorems whose assumptions are checked on the data, estimates marked
+as estimates, and with --measure an experiment. One of them is recommended, and
+the text says why. Inputs are standardised; the target column is left aside.
 """
 
 
