@@ -135,16 +135,19 @@ class _First:
             start += white.shape[1]
 
     def choose(self, cost: Callable[[float, float], float]) -> tuple[float, int] | None:
-        """Threshold of least cost at the upper end of its loss, and how many neurons are beyond it."""
-        best, chosen = np.inf, None
+        """Threshold of least cost, and how many neurons are beyond it."""
+        found = []
         counts = np.unique(np.geomspace(min(_SEEN, self.tail.shape[1] - 1), self.tail.shape[1] - 1, _CANDIDATES).astype(int))
         for count in counts.tolist():
             tau = float(self.sorted[count]) * (1.0 + _TIES)
             eta, error = _loss(_scaled_tail(self.tail[:, :count], self.sorted[:count], tau), self.half)
-            value = cost(tau, eta + QUANTILE * error)
-            if value < best:
-                best, chosen = value, (tau, count)
-        return chosen
+            found.append((tau, count, eta, QUANTILE * error))
+        # The other half takes the upper end of an interval about another centre: two errors are safer than one.
+        for margin in (2.0, 1.0):
+            value, tau, count = min((cost(tau, eta + margin * error), tau, count) for tau, count, eta, error in found)
+            if value < np.inf:
+                return tau, count
+        return None
 
     def weakest(self, tau: float, count: int) -> FloatArray:
         """Direction in which the clipped neurons leave least."""

@@ -73,7 +73,7 @@ def min_width_leverage_sampled(
     -------
     WidthBound
         An estimate; ``interval`` goes with a confidence of 95 % for eta, and the width is its upper end. Without a width
-        where lambda is not resolved, or where the tail of the leverage is too heavy for the sample.
+        where lambda is not resolved, or where rare neurons carry more of the kernel than the sample can measure.
 
     Raises
     ------
@@ -172,10 +172,10 @@ def _estimate(bound: WidthBound) -> WidthBound:
 
 def _unsettled(count: int, problem: WidthProblem, found: Clipping | None) -> WidthBound:
     """Say that the sample does not support a number."""
-    seen = "" if found is None else f" (largest seen: {found.largest / problem.rank:.3g} times the mean)"
+    seen = "" if found is None else f" (the largest leverage seen is {found.largest / problem.rank:.3g} times the mean)"
     reason = (
-        f"no width, because the leverage of single neurons has too heavy a tail{seen} for a sample of {count}: a larger "
-        "n_samples may settle it, neurons drawn by leverage do not suffer from it, and an experiment measures it"
+        f"no width, because rare neurons carry too much of the kernel for a sample of {count} to measure it{seen}: a larger "
+        "n_samples may settle it, neurons drawn by leverage do not suffer from it, and an experiment gets round it"
     )
     return _estimate(no_width(_RESULT, reason, (resolved_assumption(problem),)))
 
