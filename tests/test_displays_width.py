@@ -232,6 +232,12 @@ def test_growth(growth, axes):
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
 
 
+def test_curves_that_coincide_are_one(growth):
+    display = WidthDisplay.from_growth(replace(growth, measured=growth.widths["generic"].copy()))
+    assert display.marks_["measured"] is display.marks_["generic"]
+    assert legend(display)[1].endswith("  measured, attainable rank, generic width")
+
+
 @pytest.mark.parametrize(
     ("target", "text"), [("rank", "attainable rank"), (50.0, "condition number at most 50")], ids=["rank", "condition"]
 )

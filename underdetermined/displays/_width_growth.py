@@ -69,7 +69,7 @@ def _coinciding(curves: dict[str, Any]) -> list[list[str]]:
         if not np.isfinite(widths).any():
             continue
         same = next((group for group in groups if np.array_equal(curves[group[0]], widths, equal_nan=True)), None)
-        if same is None or same[0] == "measured":
+        if same is None:
             groups.append([name])
         else:
             same.append(name)
