@@ -7,6 +7,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from catalogue import EVERY
+from kernel_oracle import kernels
 from scipy.sparse import csr_array
 
 from underdetermined import FeatureMap, Spectrum, nngp_kernel
@@ -95,6 +96,20 @@ def test_an_unresolved_kernel_says_so():
     assert 3 < problem.numerical_rank < 20
     assert np.isnan(problem.smallest)
     assert problem.whitening.shape == (40, problem.numerical_rank)
+
+
+@pytest.mark.parametrize(
+    ("activation", "scale"), [("relu", 1.0), ("elu", 1.0), ("squared_relu", 4.0), ("exp", 4.0), ("exp", 8.0)]
+)
+def test_rounding_bounds_the_errors_of_the_eigenvalues(rng, activation, scale):
+    X = scale * rng.standard_normal((3, 2))
+    problem = WidthProblem.from_data(X, activation=activation, weight_scale=1.0)
+    entries = [[kernels(activation, x, z, 1.0, 1.0, digits=24)[0] for x in X] for z in X]
+    mp.mp.dps = 40
+    exact = sorted(mp.eigsy(mp.matrix(entries), eigvals_only=True), reverse=True)
+    errors = [abs(a - b) for a, b in zip(exact, problem.spectrum.eigenvalues.tolist(), strict=True)]
+    assert max(errors) < 0.6 * problem.rounding
+    assert problem.rounding < 1e-12 * problem.largest
 
 
 @pytest.mark.parametrize("bias_scale", [0.0, 1.0])

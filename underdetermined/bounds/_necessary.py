@@ -204,7 +204,7 @@ def min_width_numerical(
 
     Notes
     -----
-    An eigenvalue counts if it exceeds n eps lambda_max. O(1) work.
+    An eigenvalue counts if it exceeds the rounding errors, ``n eps lambda_max`` for all but a few rows. O(1) work.
 
     References
     ----------
@@ -224,10 +224,10 @@ def min_width_numerical(
         statement = f"All {r} positive eigenvalues of the kernel are resolved in double precision."
     else:
         statement = (
-            f"Only {p} of the {r} positive eigenvalues of the kernel exceed the cut-off {problem.spectrum.cutoff:.3g} of "
+            f"Only {p} of the {r} positive eigenvalues of the kernel exceed the cut-off {problem.rounding:.3g} of "
             f"double precision: a computation sees {p} dimensions of targets, and no width changes that."
         )
-    details = {"numerical_rank": float(p), "rank": float(r), "cutoff": problem.spectrum.cutoff}
+    details = {"numerical_rank": float(p), "rank": float(r), "cutoff": problem.rounding}
     return WidthBound(
         "numerical_rank", max(1, p), "estimate", "numerical", "any", statement, "the rank cut-off of the package", (),
         details=details,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
+from underdetermined._linalg import EPS
 from underdetermined._validation import check_matrix, check_memory, check_number
 from underdetermined.activations import Activation, get_activation
 from underdetermined.attainability import Attainability, attainable_rank
@@ -24,6 +25,8 @@ FloatArray = NDArray[np.float64]
 _SMALLEST_KERNEL = 1e-280
 # The kernel, its decomposition and its pseudo-inverse, in n x n matrices.
 _MATRICES = 6
+# Errors of the entries of K in units of eps: those without a closed form have been seen to reach 12.
+_ENTRY_ERRORS = 32.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +162,22 @@ class WidthProblem:
         """Attainable rank r: the dimension of the targets that some network fits exactly."""
         return self.attainability.rank
 
+    @cached_property
+    def rounding(self) -> float:
+        """Bound of the rounding errors in the eigenvalues of K, which a resolved one exceeds.
+
+        The cut-off ``n eps lambda_max``, or for a few rows what the entries of K carry, ``32 eps lambda_max``; those of exp
+        have the rounding of their exponents besides, ``2 max_i s_i`` with s the variances.
+        """
+        entries = _ENTRY_ERRORS
+        if self.activation.function is None and self.activation.name == "exp":
+            entries += 2.0 * float(self.variances.max())
+        return max(self.spectrum.cutoff, entries * EPS * self.spectrum.largest)
+
     @property
     def numerical_rank(self) -> int:
         """Number p of positive eigenvalues of K that double precision resolves, at most r."""
-        return min(self.spectrum.rank, self.rank)
+        return min(int(np.count_nonzero(self.spectrum.eigenvalues > self.rounding)), self.rank)
 
     @property
     def is_resolved(self) -> bool:
@@ -171,15 +186,15 @@ class WidthProblem:
 
     @property
     def smallest(self) -> float:
-        """Lower bound of lambda, the r-th eigenvalue of K: as computed, less the cut-off; nan if it is not resolved."""
+        """Lower bound of lambda, the r-th eigenvalue of K: as computed, less the rounding; nan if it is not resolved."""
         if not self.is_resolved or self.rank == 0:
             return np.nan
-        return float(self.spectrum.eigenvalues[self.rank - 1]) - self.spectrum.cutoff
+        return float(self.spectrum.eigenvalues[self.rank - 1]) - self.rounding
 
     @property
     def largest(self) -> float:
-        """Upper bound of the largest eigenvalue of K: as computed, plus the cut-off."""
-        return self.spectrum.largest + self.spectrum.cutoff
+        """Upper bound of the largest eigenvalue of K: as computed, plus the rounding."""
+        return self.spectrum.largest + self.rounding
 
     @cached_property
     def whitening(self) -> FloatArray:

@@ -256,7 +256,7 @@ def unresolved_reason(problem: WidthProblem) -> str:
     """
     return (
         f"no width, because lambda is not resolved: only {problem.numerical_rank} of the {problem.rank} positive "
-        f"eigenvalues of the kernel exceed the cut-off {problem.spectrum.cutoff:.3g}, and the others are lost in rounding"
+        f"eigenvalues of the kernel exceed the cut-off {problem.rounding:.3g}, and the others are lost in rounding"
     )
 
 

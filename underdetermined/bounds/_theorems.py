@@ -205,7 +205,7 @@ def min_width_importance(
     spread = np.inf
     if p:
         # E |a|^4 r / l <= r lambda_max trace K, because l >= |a|^2 / lambda_max.
-        trace = problem.spectrum.trace + problem.n_rows * problem.spectrum.cutoff
+        trace = problem.spectrum.trace + problem.n_rows * problem.rounding
         spread = log(p) + log(trace) - log(problem.largest)
     return sufficient_width(
         problem, chosen, result, assumptions, lower=constant_tail(float(p)), log_spread=spread, rank=p
