@@ -57,11 +57,11 @@ def notes_on(problem: WidthProblem) -> tuple[str, ...]:
 
 
 def _unresolved(problem: WidthProblem) -> str:
-    p, r, spectrum = problem.numerical_rank, problem.rank, problem.spectrum
+    p, r = problem.numerical_rank, problem.rank
     rest = "the other one is" if r - p == 1 else f"the other {r - p} are"
     start = (
-        f"Numerically rank-deficient: of the {r} positive eigenvalues of the kernel {p} exceed n eps lambda_max = "
-        f"{spectrum.cutoff:.2g}; {rest} lost in rounding, and no width is computed from noise."
+        f"Numerically rank-deficient: of the {r} positive eigenvalues of the kernel {p} exceed its rounding errors, "
+        f"{problem.rounding:.2g}; {rest} lost in rounding, and no width is computed from noise."
     )
     squares = _mean_squares(problem)
     low, high = int(squares.argmin()), int(squares.argmax())
