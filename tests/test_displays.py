@@ -83,8 +83,8 @@ def test_limit_of_an_estimator(width, limit, axes):
     [(30, "exact, penalties searched: each of 60 rows left out"), (10, "estimate: each of a subset of 60 rows left out")],
 )
 def test_caption_says_how_large_systems_were_treated(order, caption, axes, monkeypatch):
-    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
-    monkeypatch.setattr("underdetermined.estimators._base.SEARCH_LOO_ORDER", order)
+    monkeypatch.setattr("underdetermined.estimators._penalty.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._penalty.SEARCH_LOO_ORDER", order)
     table = load_dataset("diabetes")
     model = RandomFeatureRegressor(30, random_state=0).fit(table.inputs[:60], table.target[:60])
     LeaveOneOutDisplay.from_estimator(model, ax=axes)

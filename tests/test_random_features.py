@@ -56,9 +56,9 @@ def test_leave_one_out_equals_refitting(data):
 def test_large_systems_choose_the_penalty_on_a_subset(data, monkeypatch, width):
     X, y = data
     alone = RandomFeatureRegressor(width, random_state=0).fit(X[::2], y[::2], np.full(40, 2))
-    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
-    monkeypatch.setattr("underdetermined.estimators._base.SEARCH_LOO_ORDER", 10)
-    monkeypatch.setattr("underdetermined.estimators._base.subsample_rows", lambda n: np.arange(0, n, 2))
+    monkeypatch.setattr("underdetermined.estimators._penalty.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._penalty.SEARCH_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._penalty.subsample_rows", lambda n: np.arange(0, n, 2))
     subset = RandomFeatureRegressor(width, random_state=0).fit(X, y, np.full(80, 2))
     assert (subset.loo_path_.n_rows, subset.loo_path_.method) == (40, "subset")
     assert subset.alpha_ == pytest.approx(alone.alpha_)
@@ -72,7 +72,7 @@ def test_larger_systems_search_the_penalty_exactly(data, model, monkeypatch, wid
     X, y = np.vstack([data[0], data[0][:9]]), labels(np.append(data[1], data[1][9:18]), model)
     options = {"width": width, "random_state": 0, "solver": solver, "tol": 1e-12}
     whole = model(**options).fit(X, y)
-    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 10)
+    monkeypatch.setattr("underdetermined.estimators._penalty.EXACT_LOO_ORDER", 10)
     monkeypatch.setattr("underdetermined.estimators._base.DENSE_BYTES", 0)
     searched = model(**options).fit(X, y)
     path, full = searched.loo_path_, whole.loo_path_
@@ -83,7 +83,7 @@ def test_larger_systems_search_the_penalty_exactly(data, model, monkeypatch, wid
 
 
 def test_tall_systems_are_decomposed_further(data, monkeypatch):
-    monkeypatch.setattr("underdetermined.estimators._base.EXACT_LOO_ORDER", 15)
+    monkeypatch.setattr("underdetermined.estimators._penalty.EXACT_LOO_ORDER", 15)
     methods = [RandomFeatureRegressor(width, random_state=0).fit(*data).loo_path_.method for width in (30, 31, 41)]
     assert methods == ["eigendecomposition", "cholesky", "cholesky"]
 
@@ -149,7 +149,8 @@ def test_partial_fit_equals_fit(data, model, width, alpha):
     np.testing.assert_allclose(pieces.solution_.residual_norm, whole.solution_.residual_norm, rtol=1e-9)
 
 
-def test_partial_fit_grows_an_automatic_width(data):
+def test_partial_fit_grows_an_automatic_width(monkeypatch):
+    monkeypatch.setattr("underdetermined.estimators._width.BOUND_ROWS", 0)
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((300, 2)), rng.standard_normal(300)
     pieces = RandomFeatureRegressor(random_state=0, alpha=0.1).partial_fit(X[:100], y[:100])
@@ -161,7 +162,8 @@ def test_partial_fit_grows_an_automatic_width(data):
 
 
 def test_partial_fit_narrows_a_capped_automatic_width(monkeypatch):
-    monkeypatch.setattr("underdetermined.estimators._layer.FEATURE_BYTES", 8 * 100 * 512)
+    monkeypatch.setattr("underdetermined.estimators._width.BOUND_ROWS", 0)
+    monkeypatch.setattr("underdetermined.estimators._width.FEATURE_BYTES", 8 * 100 * 512)
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((200, 2)), rng.standard_normal(200)
     pieces = RandomFeatureRegressor(random_state=0, alpha=0.1).partial_fit(X[:100], y[:100])

@@ -10,62 +10,49 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-import underdetermined
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._linalg import column_norms
+from underdetermined.bounds import WidthBound
 from underdetermined.estimators._attainability import explain_rows, unattainable_norms
 from underdetermined.estimators._layer import (
     LAYER_CONSTRAINTS,
-    automatic_width,
+    LEVERAGE,
     draw_layer,
     draw_seed,
     first_neurons,
     join,
     last_neurons,
 )
+from underdetermined.estimators._penalty import leave_one_out
+from underdetermined.estimators._pruning import TOLERANCE, prune_layer
 from underdetermined.estimators._rows import Rows
+from underdetermined.estimators._versioned import Versioned
+from underdetermined.estimators._width import choose_width
 from underdetermined.features import FeatureMap
 from underdetermined.gram import extend_gram, gram_matrix, widen_gram
-from underdetermined.leave_one_out import LeaveOneOutPath, leave_one_out_path, leave_one_out_search, subsample_rows
 from underdetermined.solution import Solution, Status
 from underdetermined.solvers import SOLVERS, solve
 from underdetermined.system import LinearSystem
 
-__all__ = ["FLOATS", "RandomFeatureModel", "Versioned"]
+__all__ = ["FLOATS", "RandomFeatureModel"]
 
 FLOATS = [np.float64, np.float32]
 
 DENSE_BYTES = 2**31  # features up to this size are held while solving, larger ones are streamed
-EXACT_LOO_ORDER = 4000  # largest eigendecomposition that alpha="loo" asks for
-SEARCH_LOO_ORDER = 16384  # largest Cholesky factor that its search asks for, 2 GiB
 _MATRIX_FREE = ("cg", "lsmr")
-
-
-class Versioned:
-    """Writes the version of this package into pickles and warns when another version reads them."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_underdetermined_version": underdetermined.__version__}  # type: ignore[dict-item]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        version = state.pop("_underdetermined_version", "0")
-        if version != underdetermined.__version__:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=type(self).__name__,
-                    current_sklearn_version=f"underdetermined {underdetermined.__version__}",
-                    original_sklearn_version=f"underdetermined {version}",
-                ),
-                stacklevel=2,
-            )
-        super().__setstate__(state)  # type: ignore[misc]
 
 
 class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
     """A random hidden layer under a linear model; subclasses turn targets into columns and columns into answers."""
+
+    width_: int
+    width_bound_: WidthBound | None
+    feature_map_: FeatureMap
+    _gram: np.ndarray | None
+    _is_pruned: bool
 
     _parameter_constraints: dict[str, list[Any]] = {
         **LAYER_CONSTRAINTS,
@@ -136,13 +123,19 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `extra` is not a positive integer.
+            If `extra` is not a positive integer, or the network was pruned.
 
         Notes
         -----
-        The Gram matrix is updated by the new neurons alone, n^2 extra instead of n^2 width multiplications.
+        The Gram matrix is updated by the new neurons alone, n^2 extra instead of n^2 width multiplications, except with
+        ``sampler="leverage"``, which computes it anew.
         """
         check_is_fitted(self)
+        if self._is_pruned:
+            raise ValueError(
+                f"the network was pruned to {self.width_} neurons, which no longer are the first ones of its seed; "
+                "call fit or partial_fit, which return to the full width, then widen, then prune."
+            )
         if isinstance(extra, bool) or not isinstance(extra, (int, np.integer)) or extra < 1:
             raise ValueError(f"extra={extra!r} must be an integer of at least 1.")
         return self._widen(int(extra))
@@ -152,17 +145,81 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         self._train(self._rows, self.width_ + extra, X=self._rows.inputs, y=self._answers(self._rows.targets))
         return self
 
+    def prune(self, width: int | None = None) -> "RandomFeatureModel":
+        """Keep the best `width` neurons and solve again, for the same training predictions.
+
+        Any n linearly independent feature columns reproduce whatever a wider network predicts on its n training rows. The
+        columns are chosen by `underdetermined.neurons.select_neurons`, and their last layer solves
+        ``features[:, kept] @ coef = predictions - intercept``.
+
+        Parameters
+        ----------
+        width : int or None, default=None
+            Neurons to keep, at least 1 and at most ``width_``; None keeps as many as the features have numerical rank, one
+            for each distinct row in general.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator. ``width_``, ``coef_``, ``feature_map_`` and ``solution_`` are those of the pruned network,
+            with the residual of ``solution_`` measured from the training predictions of the wide one; ``intercept_``,
+            ``alpha_`` and ``loo_path_`` stay as they were.
+
+        Raises
+        ------
+        ValueError
+            If `width` is not an integer from 1 to ``width_``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the training predictions differ by more than 1e-8 of their norm (1e-4 for a network fitted to float32).
+
+        Notes
+        -----
+        Only the training predictions are the same: between the rows the pruned network interpolates otherwise, and often
+        worse, because its coefficients are larger. `partial_fit` starts from the full network again.
+        Some 6 n^2 width_ operations and three times the memory of the n x width_ features; beyond 2 GiB of them a tournament
+        takes the memory of 6 n^2 numbers and a choice that may be slightly worse conditioned.
+
+        References
+        ----------
+        :ref:`theory-pruning`.
+        """
+        check_is_fitted(self)
+        if width is not None:
+            if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or not 1 <= width <= self.width_:
+                raise ValueError(f"width={width!r} must be an integer from 1 to width_={self.width_}, or None.")
+            width = int(width)
+        pruned = prune_layer(self.feature_map_, self._rows.inputs, np.atleast_2d(self.coef_).T, width, self._rows.weight)
+        self._is_pruned, self._gram = True, None
+        self.feature_map_, self.width_ = pruned.layer, pruned.layer.width
+        self._keep(replace(pruned.solution, intercept=self.solution_.intercept), pruned.layer)
+        tolerance = TOLERANCE[pruned.layer.weights.dtype]
+        if pruned.deviation > tolerance:
+            warnings.warn(
+                f"the {self.width_} neurons kept change the training predictions by {pruned.deviation:.2g} of their norm, "
+                f"more than {tolerance:g} (condition {self.condition_:.2g}); keep more neurons (width=None takes as many as "
+                "the rank of the features), or fit float64 inputs with alpha > 0.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
     def _start(self) -> None:
         """Forget what was learned and draw a new network."""
         self._seed = draw_seed(self.random_state)
         self._rows: Any = None
-        self._gram: np.ndarray | None = None
+        self._gram = None
+        self._layer_of: Any = None
+        self._is_pruned = False
         self.__dict__.pop("feature_map_", None)
 
     def _learn(self, rows: Rows, X: Any, y: Any) -> None:
         """Train on the rows seen so far and these, made of X and y."""
         rows = rows if self._rows is None else self._rows.append(rows)
-        self._train(rows, automatic_width(rows.n_rows) if self.width == "auto" else self.width, X=X, y=y)
+        width, self.width_bound_ = choose_width(self, rows.inputs)
+        self._train(rows, width, X=X, y=y)
 
     def _train(self, rows: Rows, width: int, **data: Any) -> None:
         """Run the stages; `data` (X, y) is what callbacks are shown."""
@@ -175,18 +232,18 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             dense = rows.n_rows * width * layer.weights.itemsize <= DENSE_BYTES
             features = operator.to_dense() if dense else operator
             self._gram = gram = self._updated_gram(features, rows, layer)
-            self._rows, self.feature_map_, self.width_ = rows, layer, width
+            self._rows, self.feature_map_, self.width_, self._is_pruned = rows, layer, width, False
             system = LinearSystem(
                 features,
                 rows.targets,
                 sample_weight=None if (rows.weight == 1).all() else rows.weight,
                 fit_intercept=self.fit_intercept,
-                gram=None if gram is None else gram * layer.scale**2,
+                gram=None if gram is None else gram * _common_factor(layer),
             )
         with self._stage(progress, "alpha", data):
             self.alpha_, self.loo_path_ = self.alpha, None
             if self.alpha == "loo":
-                self.loo_path_ = self._leave_one_out(system, rows, layer)
+                self.loo_path_ = leave_one_out(system, rows, layer)
                 self.alpha_ = self.loo_path_.alpha
         with self._stage(progress, "solve", data):
             solution = solve(
@@ -247,16 +304,17 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
 
     def _layer(self, inputs: Any, width: int) -> FeatureMap:
-        """Return the first `width` neurons of this seed; those already drawn are kept."""
-        known: FeatureMap | None = getattr(self, "feature_map_", None)
+        """Return the first `width` neurons of this seed; those already drawn are kept, unless they depend on the rows."""
         layer_of = (self.activation, self.sampler, self.weight_scale, self.bias_scale)
-        if known is None:
-            self._layer_of = layer_of
-            return draw_layer(self, inputs.shape[1], width, inputs.dtype, seed=self._seed)
-        if layer_of != self._layer_of:
+        if self._layer_of is not None and layer_of != self._layer_of:
             raise ValueError(
                 "activation, sampler, weight_scale or bias_scale changed since the first fit; call fit to start again."
             )
+        self._layer_of = layer_of
+        known: FeatureMap | None = getattr(self, "feature_map_", None)
+        if known is None or self._is_pruned or self.sampler == LEVERAGE:
+            self._gram = None
+            return draw_layer(self, inputs, width, inputs.dtype, seed=self._seed)
         if width == known.width:
             return known
         if width < known.width:  # the automatic width falls again once its features would take too much memory
@@ -264,7 +322,7 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             return first_neurons(known, width)
         extra = draw_layer(
             self,
-            inputs.shape[1],
+            inputs,
             width - known.width,
             known.weights.dtype,
             seed=self._seed,
@@ -272,27 +330,8 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         )
         return join(known, extra)
 
-    def _leave_one_out(self, system: LinearSystem, rows: Rows, layer: FeatureMap) -> LeaveOneOutPath:
-        """Every penalty where the smaller side can be decomposed; beyond, a search that starts from a subset of the rows."""
-        n, width = system.shape
-        # The search multiplies tall features for every penalty, the eigenvectors do it once for all of them.
-        if min(n, width) <= EXACT_LOO_ORDER * (2 if n > 2 * width else 1):
-            return leave_one_out_path(system, within_squares=rows.scatter)
-        kept = subsample_rows(rows.n_rows)
-        subset = LinearSystem(
-            layer.operator(rows.inputs[kept]),
-            rows.targets[kept],
-            sample_weight=None if system.sample_weight is None else rows.weight[kept],
-            fit_intercept=self.fit_intercept,
-            gram=None if system.gram is None else system.gram[np.ix_(kept, kept)],
-        )
-        path = leave_one_out_path(subset, within_squares=rows.scatter[kept])
-        if min(n, width) <= SEARCH_LOO_ORDER:
-            return leave_one_out_search(system, path.alpha, within_squares=rows.scatter)
-        return replace(path, method="subset")
-
     def _updated_gram(self, features: Any, rows: Rows, layer: FeatureMap) -> np.ndarray | None:
-        """Return the sum over neurons of products of features, from the known one where there is one."""
+        """Return the Gram matrix over the common factor of its neurons, from the known one where there is one."""
         n = rows.n_rows
         if n - int(self.fit_intercept) > layer.width:
             return None  # a tall system works with the Gram matrix of its columns
@@ -300,12 +339,12 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             return None
         known = self._gram
         if known is None:
-            return gram_matrix(features) / layer.scale**2
+            return gram_matrix(features) / _common_factor(layer)
         old_rows, old_width = self._rows.inputs, self.feature_map_.width
         if layer.width > old_width:
             known = widen_gram(known, last_neurons(layer, old_width).operator(old_rows))
         if n > len(known):
-            known = extend_gram(known * layer.scale**2, features) / layer.scale**2
+            known = extend_gram(known * _common_factor(layer), features) / _common_factor(layer)
         return known
 
     def _raw_predict(self, X: Any) -> np.ndarray:
@@ -314,6 +353,11 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         values = self.feature_map_.operator(X).matmat(np.atleast_2d(self.coef_).T) + self.intercept_
         return values.astype(X.dtype, copy=False)
+
+
+def _common_factor(layer: FeatureMap) -> float:
+    """Square of the factor that all features share; a layer with a factor for each neuron is never extended."""
+    return float(layer.scale) ** 2 if np.ndim(layer.scale) == 0 else 1.0
 
 
 def _is_deficient(system: LinearSystem, solution: Solution) -> bool:

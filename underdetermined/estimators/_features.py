@@ -8,8 +8,11 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from underdetermined._compat import fit_context
-from underdetermined.estimators._base import FLOATS, Versioned
-from underdetermined.estimators._layer import LAYER_CONSTRAINTS, automatic_width, draw_layer, draw_seed
+from underdetermined.estimators._base import FLOATS
+from underdetermined.estimators._layer import LAYER_CONSTRAINTS, draw_layer, draw_seed
+from underdetermined.estimators._rows import merge_rows
+from underdetermined.estimators._versioned import Versioned
+from underdetermined.estimators._width import choose_width
 
 __all__ = ["RandomFeatures"]
 
@@ -111,9 +114,10 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         progress = self._init_callback_context()
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS)
         progress.call_on_fit_task_begin(estimator=self, X=X)
-        self.width_ = automatic_width(X.shape[0]) if self.width == "auto" else self.width
+        rows = merge_rows(X, np.zeros((X.shape[0], 1)), None).inputs if self.width == "auto" else X
+        self.width_, self.width_bound_ = choose_width(self, rows)
         seed = draw_seed(self.random_state)
-        self.feature_map_ = draw_layer(self, X.shape[1], self.width_, X.dtype, seed=seed)
+        self.feature_map_ = draw_layer(self, X, self.width_, X.dtype, seed=seed)
         self.random_weights_ = self.feature_map_.weights
         biases = self.feature_map_.biases
         self.random_offset_ = np.zeros(self.width_, X.dtype) if biases is None else biases

@@ -1,4 +1,4 @@
-"""From estimator parameters to a hidden layer: width, seed, scales."""
+"""From estimator parameters to a hidden layer: seed, sampler, scales."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -10,28 +10,21 @@ from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.activations import Activation, get_activation
 from underdetermined.features import FeatureMap
+from underdetermined.neurons import sample_leverage
 from underdetermined.weights import SAMPLERS, get_sampler
 
-__all__ = ["LAYER_CONSTRAINTS", "automatic_width", "draw_layer", "draw_seed", "first_neurons", "join", "last_neurons"]
+__all__ = ["LAYER_CONSTRAINTS", "LEVERAGE", "draw_layer", "draw_seed", "first_neurons", "join", "last_neurons"]
 
+LEVERAGE = "leverage"  # the one sampler that looks at the rows
 LAYER_CONSTRAINTS: dict[str, list[Any]] = {
     "width": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "activation": [str, callable, Activation],
-    "sampler": [StrOptions(set(SAMPLERS))],
+    "sampler": [StrOptions({*SAMPLERS, LEVERAGE})],
     "weight_scale": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "bias_scale": [Interval(Real, 0, None, closed="left")],
     "random_state": ["random_state"],
     "n_jobs": [None, Integral],
 }
-FEATURE_BYTES = 2**32  # the features that an automatic width may take, whatever the machine
-
-
-def automatic_width(n_rows: int) -> int:
-    """Return max(2 n, 512), lowered so that n x width float64 features take at most 4 GiB.
-
-    The rule looks at the data alone, never at the machine, so that a seed gives the same network everywhere.
-    """
-    return max(1, min(max(2 * n_rows, 512), FEATURE_BYTES // (8 * max(n_rows, 1))))
 
 
 def draw_seed(random_state: Any) -> int:
@@ -39,9 +32,23 @@ def draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def draw_layer(estimator: Any, n_inputs: int, width: int, dtype: Any, *, seed: int, start: int = 0) -> FeatureMap:
-    """Draw neurons ``start ... start + width - 1`` by the parameters of `estimator`."""
+def draw_layer(estimator: Any, inputs: Any, width: int, dtype: Any, *, seed: int, start: int = 0) -> FeatureMap:
+    """Draw neurons ``start ... start + width - 1`` by the parameters of `estimator`.
+
+    The leverage sampler needs all rows in `inputs` and starts at 0; the others look at the number of columns alone.
+    """
+    n_inputs = inputs.shape[1]
     check_memory(8 * n_inputs * width, f"{width} hidden neurons with {n_inputs} inputs each")
+    if estimator.sampler == LEVERAGE:
+        return sample_leverage(
+            inputs,
+            width,
+            activation=estimator.activation,
+            weight_scale=estimator.weight_scale,
+            bias_scale=estimator.bias_scale,
+            seed=seed,
+            n_jobs=estimator.n_jobs,
+        ).astype(dtype)
     weights, biases = get_sampler(estimator.sampler)(n_inputs, width, seed=seed, start=start)
     weights *= n_inputs**-0.5 if estimator.weight_scale == "auto" else estimator.weight_scale
     biases *= estimator.bias_scale
