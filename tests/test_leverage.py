@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from underdetermined import FeatureMap, gram_matrix
 from underdetermined.neurons import _row_space, leverage_scores, sample_leverage
@@ -185,6 +185,19 @@ def test_threads_and_layout_do_not_change_what_is_drawn(activation):
     for other in others:
         np.testing.assert_array_equal(other.weights, first.weights)
         np.testing.assert_array_equal(other.scale, first.scale)
+
+
+def test_scores_of_a_pool_are_computed_on_one_thread(rows):
+    """They decide what is drawn, so that rounding must not depend on the number of threads."""
+    seen = set()
+
+    def activation(z):
+        seen.update(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return np.tanh(z)
+
+    with threadpool_limits(3):
+        sample_leverage(rows, 5, activation=activation)
+    assert seen == {1}
 
 
 def test_deficient_pools_are_drawn_on_what_is_resolved(rng):

@@ -16,8 +16,7 @@ from underdetermined.neurons._row_space import row_space_tiles
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-# A swap must lower the squared norm of the inverse by this share; then there is an end, and rounding cannot go round in
-# circles.
+# A swap must lower the squared norm of the inverse by this share: there is an end, and rounding cannot go round in circles.
 LEAST_GAIN = 1e-3
 
 
@@ -78,6 +77,8 @@ def select_neurons(features: Any, width: int | None = None) -> Indices:
         basis = np.hstack([tile for _, tile in row_space_tiles(matrix)])
         rank = len(basis)
         count = rank if width is None else int(width)
+        if not rank:
+            return np.arange(count)
         if count < rank:
             return _pivots(matrix.to_dense())[:count]
         chosen = _swap(basis, _pivots(basis)[:rank])
@@ -86,8 +87,6 @@ def select_neurons(features: Any, width: int | None = None) -> Indices:
 
 def _pivots(array: FloatArray) -> Indices:
     """Columns in the order of a column-pivoted QR factorisation."""
-    if not len(array):
-        return np.empty(0, dtype=np.intp)
     return qr(array, mode="r", pivoting=True, check_finite=False)[1].astype(np.intp)
 
 
@@ -97,18 +96,20 @@ def _swap(basis: FloatArray, chosen: Indices) -> Indices:
     With B = (V_S.T)^-1 V.T, that square is the trace of G = B B.T. A swap of the i-th chosen column for column j subtracts
     u = (B_j - e_i) / B_ij times row i, from the inverse and from B alike.
     """
+    chosen, best, lowest = chosen.copy(), chosen, np.inf
     ratios = solve(basis[:, chosen], basis, check_finite=False)
     gram = ratios @ ratios.T
     product = gram @ ratios
-    while len(chosen):
+    while True:
         norms = np.einsum("ij,ij->j", ratios, ratios)
-        worth = np.diagonal(gram)[:, np.newaxis]
+        total = float(norms.sum())
+        if not total < (1.0 - LEAST_GAIN) * lowest:
+            return best
+        best, lowest = chosen.copy(), total
         with np.errstate(all="ignore"):
-            change = (worth * (norms + 1.0) / ratios - 2.0 * product) / ratios
+            change = (np.diagonal(gram)[:, np.newaxis] * (norms + 1.0) / ratios - 2.0 * product) / ratios
         change[~np.isfinite(change)] = np.inf
         out, into = np.unravel_index(change.argmin(), change.shape)
-        if change[out, into] >= -LEAST_GAIN * np.trace(gram):
-            break
         step, row, column = ratios[:, into].copy(), ratios[out].copy(), gram[:, out].copy()
         step[out] -= 1.0
         step /= row[into]
@@ -117,7 +118,6 @@ def _swap(basis: FloatArray, chosen: Indices) -> Indices:
         product -= np.column_stack([gram @ step, step, rest]) @ np.vstack([row, column @ ratios, step @ ratios])
         gram -= np.outer(step, column) + np.outer(rest, step)
         chosen[out] = into
-    return chosen
 
 
 def _extend(basis: FloatArray, chosen: Indices, width: int) -> Indices:
