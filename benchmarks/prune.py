@@ -1,7 +1,7 @@
 """The same fit with fewer neurons: ``python -m benchmarks.prune --data concrete=PATH [--small]``.
 
 A network of 3 n neurons is fitted and pruned to as many as its features have rank; training predictions must stay as they
-are. The first table compares the chosen neurons with random ones; the second one compares ways to choose.
+are. The first table compares the kept neurons with random ones; the second one compares ways to choose.
 """
 
 import argparse
@@ -59,18 +59,24 @@ class Pruning:
         self.features, self.test_features = layer(self.X), layer(self.X_test)
         self.coef = self.model.coef_.ravel()
         self.answers = self.features @ self.coef
-        self.chosen = select_neurons(self.features)
-        self.rank = len(self.chosen)
+        self.rank = np.linalg.matrix_rank(self.features)
         self.error = rmse(self.model.predict(self.X_test), self.y_test)
 
     def judge(self, neurons):
-        """Condition number, deviation on the training rows, growth of the last layer, test error."""
+        """Condition number, growth of the last layer, test error of a network with these neurons and the same answers."""
         part = self.features[:, neurons]
         coef = solve_system(part, self.answers).coef[:, 0]
-        test = self.test_features[:, neurons] @ coef + self.model.intercept_
-        deviation = np.abs(part @ coef - self.answers).max() / np.abs(self.answers).max()
-        growth = np.linalg.norm(coef) / np.linalg.norm(self.coef)
-        return condition(part, self.rank), deviation, growth, rmse(test, self.y_test)
+        error = rmse(self.test_features[:, neurons] @ coef + self.model.intercept_, self.y_test)
+        return condition(part, self.rank), np.linalg.norm(coef) / np.linalg.norm(self.coef), error
+
+    def prune(self):
+        """The same of the estimator's own pruning, and the largest change of a training prediction."""
+        before = self.model.predict(self.X)
+        self.model.prune()
+        deviation = np.abs(self.model.predict(self.X) - before).max() / np.abs(before).max()
+        kept = condition(self.model.feature_map_(self.X), self.rank)
+        growth = np.linalg.norm(self.model.coef_) / np.linalg.norm(self.coef)
+        return kept, growth, rmse(self.model.predict(self.X_test), self.y_test), deviation
 
 
 def spread(values, digits=2):
@@ -80,7 +86,7 @@ def spread(values, digits=2):
 
 
 def against_random(data_sets, activations, seeds, most):
-    """Chosen neurons beside as many random ones of the same wide network, and beside a network fitted at that width."""
+    """Pruned networks beside as many random ones of the same wide network, and beside a network fitted at that width."""
     rows = []
     for name, data in data_sets.items():
         for activation in activations:
@@ -89,13 +95,13 @@ def against_random(data_sets, activations, seeds, most):
                 for seed in range(seeds):
                     case = Pruning(data, activation, alpha, seed, most)
                     rng = np.random.default_rng(seed)
-                    found.append(case.judge(case.chosen))
+                    found.append(case.prune())
                     random.append(case.judge(rng.choice(case.features.shape[1], case.rank, replace=False)))
                     alone = fitted(case.X, case.y, activation, alpha, case.rank, 1000 + seed)
-                    errors.append([case.error, found[-1][3], random[-1][3], rmse(alone.predict(case.X_test), case.y_test)])
+                    errors.append([case.error, found[-1][2], random[-1][2], rmse(alone.predict(case.X_test), case.y_test)])
                 found, random = np.array(found), np.array(random)
-                sizes = f"{len(case.X)}, {case.features.shape[1]}, {case.rank}"
-                cells = [f"{found[:, 1].max():.0e}", spread(found[:, 0]), spread(random[:, 0]), spread(found[:, 2])]
+                sizes = f"{len(case.X)}, {case.features.shape[1]}, {case.model.width_}"
+                cells = [f"{found[:, 3].max():.0e}", spread(found[:, 0]), spread(random[:, 0]), spread(found[:, 1])]
                 rows.append(
                     [f"{name}, {activation}, {label}", sizes, *cells, *(f"{e:.3g}" for e in np.median(errors, axis=0))]
                 )
@@ -103,10 +109,10 @@ def against_random(data_sets, activations, seeds, most):
         "data, activation, penalty",
         "rows, width, kept",
         "largest deviation",
-        "condition, chosen",
+        "condition, kept",
         "condition, random",
     ]
-    header += ["last layer / all", "test rmse: all", "chosen", "random, same answers", "random, own fit"]
+    header += ["last layer / all", "test rmse: all", "pruned", "random, same answers", "random, own fit"]
     table(
         f"pruned to the rank; median [range] over {seeds} splits; deviation relative to the largest prediction", header, rows
     )
@@ -161,7 +167,7 @@ def ways_to_choose(data_sets, activations, seeds, most):
                         chosen = choose(case.features, case.rank)
                         seconds[way] += perf_counter() - start
                         inverse = 1.0 / np.linalg.svd(basis[:, chosen], compute_uv=False)[-1]
-                        cond, _, growth, error = case.judge(chosen)
+                        cond, growth, error = case.judge(chosen)
                         results[way][label].append([cond / whole, inverse, growth, error / case.error])
     rows = []
     for way, by_label in results.items():

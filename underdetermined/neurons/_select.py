@@ -56,7 +56,21 @@ def select_neurons(features: Any, width: int | None = None) -> Indices:
     Cost O(n^2 m), and about 20 n m flops for each swap, usually fewer than n / 20 of them, and 4 n m for each column beyond
     the rank; memory 6 n m numbers.
 
-    From ``python -m benchmarks.prune``, means over data sets, activations and seeds at width n out of 3 n:
+    ``python -m benchmarks.prune`` compares ways to choose: geometric means over two data sets, four activations, five splits
+    and at most 300 rows, with three neurons a row to choose from, relative to what all neurons have:
+
+    ============================================  =========  ==========  =========  =========
+    choice                                        condition  last layer  test rmse  alpha = 0
+    ============================================  =========  ==========  =========  =========
+    first pivots of A                             4.6        5.1         1.12       4.4
+    first pivots of V.T                           3.2        4.7         1.10       3.5
+    and swaps to the largest ``|det V_S|``        2.8        4.3         1.09       3.4
+    and swaps to the smallest inverse, as here    2.5        4.0         1.06       3.0
+    ============================================  =========  ==========  =========  =========
+
+    The penalty is that of leave-one-out, and 0 in the last column: a pruned interpolating network predicts far worse than the
+    wide one, though better than one of as many random neurons. With a penalty, as many random neurons that are fitted
+    themselves predict about as well as pruned ones; what pruning adds is the same answers on the training rows.
 
     References
     ----------
