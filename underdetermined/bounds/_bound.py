@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 
@@ -96,3 +96,35 @@ class WidthBound:
             "details": {key: float(value) if isfinite(value) else None for key, value in self.details.items()},
             "is_applicable": self.is_applicable,
         }
+
+
+def as_width(value: float) -> int | None:
+    """Round up to a number of neurons.
+
+    Parameters
+    ----------
+    value : float
+        Width as a real number.
+
+    Returns
+    -------
+    int or None
+        At least 1; None for inf and nan.
+    """
+    return max(1, ceil(value)) if isfinite(value) else None
+
+
+def shown(width: int) -> str:
+    """Width as text: whole, or beyond ten million four digits, rounded up.
+
+    Parameters
+    ----------
+    width : int
+        Number of neurons.
+
+    Returns
+    -------
+    str
+    """
+    unit = 10 ** (len(str(width)) - 4)
+    return str(width) if width < 10**7 else f"{-(-width // unit) * unit:.3e}"

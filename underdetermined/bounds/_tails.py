@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import ceil, exp, isfinite, log
+from math import exp, log
 from numbers import Real
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._validation import check_number
-from underdetermined.bounds._bound import Assumption, WidthBound
+from underdetermined.bounds._bound import Assumption, WidthBound, as_width, shown
 from underdetermined.bounds._problem import WidthProblem
 
 FloatArray = NDArray[np.float64]
@@ -260,22 +260,6 @@ def unresolved_reason(problem: WidthProblem) -> str:
     )
 
 
-def as_width(value: float) -> int | None:
-    """Round up to a number of neurons.
-
-    Parameters
-    ----------
-    value : float
-        Width as a real number.
-
-    Returns
-    -------
-    int or None
-        At least 1; None for inf and nan.
-    """
-    return max(1, ceil(value)) if isfinite(value) else None
-
-
 def no_width(result: Result, reason: str, assumptions: tuple[Assumption, ...]) -> WidthBound:
     """State that a theorem gives no width.
 
@@ -356,7 +340,7 @@ def sufficient_width(
         return no_width(result, reason, assumptions)
     neurons = {"gaussian": "Gaussian neurons", "leverage": "neurons drawn by leverage"}[result.weights]
     statement = (
-        f"With {width if width < 10**7 else f'{width:.3e}'} or more {neurons}, {target.event(r)} with probability at least "
+        f"With {shown(width)} or more {neurons}, {target.event(r)} with probability at least "
         f"{1.0 - target.failure_probability:.6g}, because {result.reason}."
     )
     return WidthBound(

@@ -202,12 +202,13 @@ def leverage_moments(problem: WidthProblem) -> Moments | None:
     if not has_moments(problem.activation):
         return None
     powers = moment_powers(problem.activation)
-    with np.errstate(divide="ignore"):
-        weights = [np.log(majorant) for majorant in problem.majorants]
     norms = np.empty(powers.size)
-    for j, p in enumerate(powers.tolist()):
-        squares = 2.0 * log_norms(problem.activation, problem.variances, 2.0 * p)
-        norms[j] = min(float(logsumexp(weight + squares)) for weight in weights)
+    # A majorant or a moment may be zero, and a moment of a polynomial out of range.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = [np.log(majorant) for majorant in problem.majorants]
+        for j, p in enumerate(powers.tolist()):
+            squares = 2.0 * log_norms(problem.activation, problem.variances, 2.0 * p)
+            norms[j] = np.min([logsumexp(weight + squares) for weight in weights])
     return Moments(powers, np.where(np.isnan(norms), np.inf, norms))
 
 
