@@ -68,12 +68,13 @@ def scores_section(study: Study, figure: str) -> str:
     folds = len(comparison.scores[0].folds)
     means = [score.mean for score in comparison.scores]
     best = means.index(max(means))
-    heading = ("model", f"mean {comparison.metric}", "std", "", "seconds", "settings")
+    metric = comparison.metric.replace("R2", "R\u00b2")
+    heading = ("model", f"mean {metric}", "std", "", "seconds", "settings")
     return "\n".join(
         [
             lead(
                 f"{folds}-fold cross-validation on {len(comparison.targets):,} rows, the same folds for every model. "
-                f"Best mean {comparison.metric}: {comparison.scores[best].label}."
+                f"Best mean {metric}: {comparison.scores[best].label}."
             ),
             table(heading, [_score(score) for score in comparison.scores], left=(0, 3, 5), wrap=(5,), best=best),
             figure,

@@ -115,8 +115,8 @@ def spectra_section(study: Study, figure: str) -> str:
         [
             lead(
                 "Before anything is trained, the eigenvalues of the infinite-width kernel on these rows say how fast "
-                "gradient descent learns which part of the target: large eigenvalues first, small ones last, and those below "
-                f"the cut-off never.{ending}"
+                "gradient descent learns which part of the target: large eigenvalues first, small ones last, and those "
+                f"below the cut-off never.{ending}"
             ),
             study.spectra._repr_html_(),
             figure,
@@ -142,7 +142,7 @@ def descent_section(study: Study, figure: str) -> str:
     assert run is not None
     last = run.trajectory.n_iter
     course = [(f"{step:,}", *(number(value, 6) for value in values)) for step, *values in run.course]
-    steps = [(f"{tolerance:g} |y|", "never" if isinf(count) else _steps(count)) for tolerance, count in run.steps]
+    steps = [(number(tolerance), "never" if isinf(count) else _steps(count)) for tolerance, count in run.steps]
     floor = run.forecast.unresolved_fraction
     stays = f" A share of {floor:.1e} of the residual lies along unresolved eigenvalues and stays." if floor > 1e-12 else ""
     approximation = "diverges" if isinf(run.kernel_error) else f"stays within {run.kernel_error:.1e} of |y|"
@@ -155,8 +155,8 @@ def descent_section(study: Study, figure: str) -> str:
             ),
             figure,
             '<div class="beside">',
-            table(("step", "measured |r| / |y|", "forecast", "forecast, infinite width"), course),
-            table(("residual", "steps, forecast"), steps),
+            table(("step", "residual / |y|, run", "forecast", "forecast, infinite width"), course),
+            table(("residual / |y|", "steps, forecast"), steps),
             "</div>",
             remark(
                 f"Learning rate 1 / largest eigenvalue = {run.forecast.learning_rate:.4g}, coefficients start at zero. The "

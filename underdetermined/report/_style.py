@@ -30,7 +30,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:.8rem;
 margin:1.25rem 0}
 h2{margin:0 0 .35rem;font-size:1.32rem;line-height:1.3}
 h3{margin:1.3rem 0 .4rem;font-size:1rem}
-.lead{margin:.1rem 0 1rem;max-width:50rem}
+.lead{margin:.1rem 0 1rem;max-width:60rem}
 .faint{color:var(--faint);font-size:.92rem;max-width:52rem}
 .scroll{overflow-x:auto;max-width:100%;margin:.6rem 0;-webkit-overflow-scrolling:touch}
 .tall{max-height:22rem;overflow-y:auto}
@@ -52,8 +52,9 @@ figure{margin:.9rem 0}
 .beside>*{min-width:0}
 .paper{background:#fff;border:1px solid var(--line);border-radius:.6rem;padding:.6rem;overflow-x:auto}
 .paper img{display:block;width:100%;height:auto;margin:0 auto}
-.paper img.wide{min-width:42rem}
-.paper img.small{max-width:46rem}
+.paper img{min-width:40rem}
+.paper img.wide{min-width:54rem}
+.paper img.small{min-width:33rem;max-width:48rem}
 figcaption{color:var(--faint);font-size:.9rem;margin-top:.45rem;max-width:52rem}
 .warn{border-left:.25rem solid var(--warnline);background:var(--warn);border-radius:.3rem;padding:.55rem .8rem;
 margin:.7rem 0}
@@ -65,18 +66,21 @@ pre{margin:.6rem 0 0;padding:.8rem .95rem;background:var(--code);border:1px soli
 overflow-x:auto;font:.84rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
 overflow-wrap:normal}
 footer{color:var(--faint);font-size:.88rem;padding-bottom:2.5rem}
+.underdetermined-width p,.underdetermined-width summary{margin-left:0!important;margin-right:0!important}
 @media (max-width:40rem){body{font-size:15.5px}header{padding-top:1.4rem}main,header,footer{padding-left:.8rem;
 padding-right:.8rem}
 section{padding:1rem .95rem .9rem;border-radius:.6rem}.sentence{font-size:1.05rem}
 .figures{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}.figures .value{font-size:1.25rem}
-.figures div{padding:.6rem .7rem}.paper{padding:.35rem}}
+.figures div{padding:.6rem .7rem}
+.figures div:last-child:nth-child(odd){grid-column:1/-1}
+.plain tbody th.left{white-space:normal;min-width:6.5rem}.paper{padding:.35rem}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--faint:#444;--line:#ccc;--accent:#000;
 --code:#fff;
 --best:#e6f4ef;--warn:#fdeee4}
 body{font-size:10.5pt}nav{display:none}section{border:0;padding:0;margin:1.2rem 0}
 figure,tr,.figures div,.warn{break-inside:avoid}
 h2,h3,.lead{break-after:avoid}.scroll,.tall,.paper{overflow:visible;max-height:none}.paper{border:0}
-.paper img.wide{min-width:0}
+.paper img,.paper img.wide,.paper img.small{min-width:0}
 .plain thead th{position:static}.plain th,.plain td{white-space:normal}
 details::details-content{content-visibility:visible;height:auto;display:block}summary{list-style:none}
 pre{white-space:pre-wrap}}

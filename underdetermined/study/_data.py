@@ -117,9 +117,12 @@ class DataSummary:
         Returns
         -------
         dict
-            Ready for `json.dumps`, as long as no statistic of a column overflows.
+            Ready for `json.dumps`; None stands for statistics that overflow.
         """
-        return asdict(self) | {"constant_inputs": list(self.constant_inputs), "notes": list(self.notes)}
+        found = asdict(self) | {"constant_inputs": list(self.constant_inputs), "notes": list(self.notes)}
+        for column in (*found["inputs"], *filter(None, [found["target"]])):
+            column.update({key: None for key in ("mean", "spread") if not np.isfinite(column[key])})
+        return found
 
 
 def summarise_table(table: Table, *, task: Task | None = None) -> DataSummary:

@@ -8,6 +8,7 @@ from math import isinf
 
 from underdetermined.study._result import Study
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 _NEGLIGIBLE = 1e-10  # of the norm of the target: rounding of a projection
 
 
@@ -88,9 +89,10 @@ def _width_clause(study: Study) -> Iterator[str]:
     if study.width is None:
         return
     recommended = study.width.minimum.recommended
-    if study.width.empirical is not None and study.width.empirical.width is not None:
-        measured = whole(study.width.empirical.width)
-        yield f"{measured} random neurons keep the spectrum in the experiment"
+    empirical = study.width.empirical
+    if empirical is not None and empirical.width is not None:
+        ratio = empirical.width / empirical.n_rows
+        yield f"in an experiment {whole(empirical.width)} random neurons are wide enough, {ratio:.2g} for each row"
     elif recommended.width is not None:
         yield f"{whole(recommended.width)} random neurons are recommended ({recommended.kind})"
 
@@ -102,7 +104,8 @@ def _score_clause(study: Study) -> Iterator[str]:
     network = max(study.scores.scores[:n_fits], key=lambda score: score.mean)
     others = " and ".join(f"{score.label} {score.mean:.3f}" for score in study.scores.scores[n_fits:])
     kind = network.label.rpartition(", ")[2]
-    yield f"cross-validated {study.scores.metric} is {network.mean:.3f} for random features ({kind}), {others}"
+    metric = study.scores.metric.replace("R2", "R\u00b2")
+    yield f"cross-validated {metric} is {network.mean:.3f} for random features ({kind}), {others}"
 
 
 def _figures(study: Study) -> Iterator[Finding]:
@@ -115,9 +118,8 @@ def _figures(study: Study) -> Iterator[Finding]:
     if study.spectra is not None and study.spectra.best is not None:
         best = study.spectra.best
         condition = best.attainable_condition
-        yield Finding(
-            "best conditioned", best.activation, "" if condition is None else f"condition {condition:.1e} at infinite width"
-        )
+        detail = "" if condition is None else f"condition {scientific(condition)} at infinite width"
+        yield Finding("best conditioned", best.activation, detail)
     if study.descent is not None:
         tolerance, steps = study.descent.steps[1]
         value = "never" if isinf(steps) else whole(steps)
@@ -125,16 +127,18 @@ def _figures(study: Study) -> Iterator[Finding]:
     if study.width is not None:
         yield from _width_figure(study)
     if study.scores is not None:
+        metric = study.scores.metric.replace("R2", "R\u00b2")
         best_score = max(study.scores.scores, key=lambda score: score.mean)
-        yield Finding(study.scores.metric, f"{best_score.mean:.3f}", f"{best_score.label}, cross-validated")
+        yield Finding(metric, f"{best_score.mean:.3f}", f"{best_score.label}, cross-validated")
 
 
 def _width_figure(study: Study) -> Iterator[Finding]:
     assert study.width is not None
     recommended, empirical = study.width.minimum.recommended, study.width.empirical
-    advice = "" if recommended.width is None else f"recommended: {whole(recommended.width)} ({recommended.kind})"
     if empirical is not None and empirical.width is not None:
-        yield Finding("neurons, measured", whole(empirical.width), advice or "smallest width that keeps the spectrum")
+        interval = empirical.as_bound().interval
+        between = "" if interval is None else f", {whole(interval[0])} to {whole(interval[1])}"
+        yield Finding("neurons, measured", whole(empirical.width), f"on {empirical.n_seeds} networks a width{between}")
     elif recommended.width is not None:
         yield Finding("neurons", whole(recommended.width), f"recommended ({recommended.name})")
 
@@ -152,11 +156,28 @@ def whole(value: float) -> str:
     str
         With narrow spaces between the groups.
     """
-    return f"{value:,.0f}".replace(",", "\u202f") if value < 1e7 else f"{float(value):.1e}"
+    return f"{value:,.0f}".replace(",", "\u202f") if value < 1e7 else scientific(float(value))
+
+
+def scientific(value: float) -> str:
+    """A number with two digits and a power of ten.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    str
+        Such as 9.6·10³.
+    """
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}\u00b710{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def percent(share: float) -> str:
-    """A share in percent, with two significant digits.
+    """A share in percent, with two or three digits.
 
     Parameters
     ----------
@@ -168,4 +189,6 @@ def percent(share: float) -> str:
     str
         Below a tenth of a thousandth, "less than 0.01 %".
     """
-    return "less than 0.01\u202f%" if share < 1e-4 else f"{100 * share:.2g}\u202f%"
+    if share < 1e-4:
+        return "less than 0.01\u202f%"
+    return (f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}") + "\u202f%"
