@@ -68,8 +68,8 @@ def select_neurons(features: Any, width: int | None = None) -> Indices:
     and swaps to the smallest inverse, as here    2.5        4.0         1.06       3.0
     ============================================  =========  ==========  =========  =========
 
-    The penalty is that of leave-one-out, and 0 in the last column: a pruned interpolating network predicts far worse than the
-    wide one, though better than one of as many random neurons. With a penalty, as many random neurons that are fitted
+    The penalty is that of leave-one-out, and 0 in the last column: a pruned interpolating network predicts far worse than
+    the wide one, though better than one of as many random neurons. With a penalty, as many random neurons that are fitted
     themselves predict about as well as pruned ones; what pruning adds is the same answers on the training rows.
 
     References
