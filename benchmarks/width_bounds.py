@@ -287,6 +287,7 @@ def main():
     parser.add_argument("--trials", type=int, default=25, help="networks for each case")
     parser.add_argument("--cap", type=int, default=2**14, help="largest width simulated")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--minutes", type=float, default=np.inf, help="time after which no further case is begun")
     parser.add_argument("--small", action="store_true", help="few cases, to see that it runs")
     options = parser.parse_args()
     if options.small:
@@ -299,7 +300,10 @@ def main():
             records, checks, empty = records + found, checks + exact, empty + (not found)
             if (index + 1) % 20 == 0:
                 print(f"{index + 1} of {options.cases} cases, {perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    print(f"{options.cases} data sets and activations, {empty} of them without a resolved kernel and left out")
+            if perf_counter() - start > 60.0 * options.minutes:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
+    print(f"{index + 1} data sets and activations, {empty} of them without a resolved kernel and left out")
     report_failures(records, options.cap)
     report_tightness(records)
     report_checks(checks)

@@ -12,6 +12,14 @@ from underdetermined.kernels import nngp_kernel
 
 pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 
+
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch):
+    """Cut sums over neurons so often that narrow networks have several parts."""
+    monkeypatch.setattr("underdetermined.empirical_width._neurons._SHORTEST", 16)
+    monkeypatch.setattr("underdetermined.empirical_width._neurons._LONGEST", 16)
+
+
 SMALL = {"n_seeds": 12, "failure_probability": 0.25, "confidence": 0.8}
 EVENTS = ["rank", "spectrum", "condition", "residual"]
 

@@ -11,7 +11,6 @@ from underdetermined._linalg import cholesky_in_place, rank_cutoff
 from underdetermined._validation import check_targets
 from underdetermined.bounds import WidthProblem
 from underdetermined.empirical_width._neurons import NestedGram, Neurons
-from underdetermined.spectrum import decompose_lower
 
 FloatArray = NDArray[np.float64]
 
@@ -71,9 +70,9 @@ class Network:
         problem = self.neurons.problem
         r, n = problem.rank, problem.n_rows
         if width >= r > 0:
-            spectrum = decompose_lower(self.nested.gram(width), eigenvectors=False, precision=None)
-            if spectrum.eigenvalues[r - 1] > _SAFE_CUTOFFS * spectrum.cutoff:
-                return spectrum.eigenvalues[:r]
+            values = np.linalg.eigvalsh(self.nested.gram(width), UPLO="L")[::-1]
+            if values[r - 1] > _SAFE_CUTOFFS * rank_cutoff((n, n)) * values[0]:
+                return values[:r]
         singular = np.linalg.svd(self.neurons.factor(width), compute_uv=False)[:r]
         singular[singular <= rank_cutoff((n, width)) * singular.max(initial=0.0)] = 0.0
         return np.pad(singular**2 / width, (0, r - singular.size))

@@ -14,9 +14,9 @@ from underdetermined.weights import sample_gaussian
 
 FloatArray = NDArray[np.float64]
 
-# Neurons summed at once. Sums are cut at its multiples, so that a Gram matrix is the same to the last bit whatever
-# narrower one it was made from.
-CHUNK = 256
+# Neurons are summed in chunks of so many features at least, within these numbers of neurons.
+_CHUNK_FEATURES = 2**17
+_SHORTEST, _LONGEST = 256, 2048
 _SEEDS = 2**32
 
 
@@ -53,6 +53,16 @@ class Neurons:
     problem: WidthProblem
     seed: int
 
+    @property
+    def chunk(self) -> int:
+        """Neurons summed at once: a block or several of `sample_gaussian`.
+
+        Sums are cut at its multiples, so that a Gram matrix is the same to the last bit whatever narrower one it was made
+        from.
+        """
+        blocks = _CHUNK_FEATURES // (self.problem.n_rows * _SHORTEST)
+        return min(_SHORTEST * max(1, blocks), _LONGEST)
+
     def features(self, start: int, stop: int) -> FloatArray:
         """Features of the neurons from `start` to `stop`, without a factor.
 
@@ -70,7 +80,8 @@ class Neurons:
         weights *= problem.weight_scale
         biases *= problem.bias_scale
         used = biases if problem.bias_scale > 0.0 else None
-        return FeatureMap(weights, used, problem.activation, 1.0, n_jobs=1)(problem.inputs)
+        out = np.empty((problem.n_rows, stop - start))
+        return FeatureMap(weights, used, problem.activation, 1.0, n_jobs=1)(problem.inputs, out=out)
 
     def add(self, total: FloatArray, start: int, stop: int) -> None:
         """Add the products a_j a_j^T of a range of neurons to a lower Gram, in place.
@@ -82,9 +93,9 @@ class Neurons:
         start, stop : int
             Range of neurons; `start` is a multiple of the chunk.
         """
-        for first in range(start, stop, CHUNK):
+        for first in range(start, stop, self.chunk):
             with np.errstate(all="ignore"):
-                add_outer_gram(total, self.features(first, min(first + CHUNK, stop)))
+                add_outer_gram(total, self.features(first, min(first + self.chunk, stop)))
 
     def factor(self, width: int) -> FloatArray:
         """Square root L of the sum of a_j a_j^T, as accurate as the features themselves.
@@ -104,7 +115,7 @@ class Neurons:
         QR of blocks of neurons, 2 n^2 m flops; memory of about 10 n^2 numbers whatever the width.
         """
         n = self.problem.n_rows
-        block = max(4 * n, CHUNK)
+        block = max(4 * n, self.chunk)
         result = np.empty((n, 0))
         for first in range(0, width, block):
             result = np.hstack([result, self.features(first, min(first + block, width))])
@@ -138,7 +149,7 @@ class NestedGram:
         width : int
             Later widths are mostly at least this one; a smaller one starts from the first neuron again.
         """
-        known = width - width % CHUNK
+        known = width - width % self._neurons.chunk
         if not self._is_kept or known == self._known:
             return
         n = self._neurons.problem.n_rows
