@@ -209,10 +209,10 @@ def test_a_condition_number_below_the_kernels_is_not_promised(bound):
 
 
 @pytest.mark.parametrize("bound", SUFFICIENT)
-@pytest.mark.parametrize("bias_scale", [0.0, 1.0])
+@pytest.mark.parametrize("bias_scale", [0.0, 0.4])
 @pytest.mark.parametrize("name", sorted(EVERY))
-def test_every_activation_gets_an_answer(rng, name, bias_scale, bound):
-    problem = WidthProblem.from_data(rng.standard_normal((6, 2)), activation=name, bias_scale=bias_scale)
+def test_every_activation_gets_an_answer(name, bias_scale, bound):
+    problem = corner_problem(name, weight_scale=0.5, bias_scale=bias_scale)
     limit = np.nan_to_num(problem.largest / problem.smallest)
     is_given = bound in (min_width_truncated, min_width_importance) or problem.activation.bound is not None
     for target in ("rank", "spectrum", 3.0 * limit + 1.1):
