@@ -36,7 +36,7 @@ def whitened(problem, grams):
     return np.linalg.eigvalsh(problem.whitening.T @ grams @ problem.whitening)
 
 
-def upper_limit(failures, trials):
-    """Frequency plus three standard errors, of the true probability at most, up to luck."""
+def lower_limit(failures, trials):
+    """Frequency of failures less three standard errors: the true probability is hardly smaller."""
     frequency = failures / trials
     return frequency - 3.0 * np.sqrt(max(frequency * (1.0 - frequency), 1.0 / trials) / trials)
