@@ -83,10 +83,11 @@ def encode_figure(figure: Any) -> tuple[str, int, int]:
         If matplotlib is missing.
     """
     _check_matplotlib("encode_figure")
-    import matplotlib
+    import matplotlib.style
 
     width, height = figure.get_size_inches()
-    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "underdetermined"}):
+    # Ticks are made when a figure is saved, in the style of that moment.
+    with matplotlib.style.context(["default", {"svg.fonttype": "path", "svg.hashsalt": "underdetermined"}]):
         kind, content = "svg+xml", b""
         if len(figure.axes) <= _MANY_AXES:
             content = _save(figure, format="svg", metadata={"Date": None})

@@ -1,0 +1,171 @@
+"""The page: complete, harmless, and with the numbers of the study."""
+
+import sys
+from base64 import b64decode
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import matplotlib
+import numpy as np
+import pytest
+
+from underdetermined.displays._study import draw_study, encode_figure
+from underdetermined.report import report_html
+from underdetermined.study import findings, study
+from underdetermined.tables import Table
+
+matplotlib.use("agg")
+
+pytestmark = pytest.mark.usefixtures("single_threaded_blas")
+
+EVIL = "<script>alert('&amp;')</script>\"'"
+VOID = {"meta", "img", "br"}
+FOREIGN = {"line", "polyline", "circle", "path", "rect", "polygon"}  # of inline SVG, closed by themselves
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, attributes, and the text outside of styles."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        self.open += [tag] * (tag not in VOID | FOREIGN)
+
+    def handle_endtag(self, tag):
+        assert tag in FOREIGN or self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data * (self.open[-1:] != ["style"])
+
+    def values(self, name):
+        return [value for _, key, value in self.attributes if key == name]
+
+
+def made(target, source="made", names=("a", "b")):
+    inputs = np.random.default_rng(8).standard_normal((24, 2))
+    return Table(inputs, target(inputs), names, "y", source)
+
+
+def few_activations(found):
+    """Two panels are drawn ten times faster than twenty."""
+    return replace(found, spectra=replace(found.spectra, rows=found.spectra.rows[1:3]))
+
+
+@pytest.fixture(scope="module")
+def regression():
+    return few_activations(study(made(lambda X: X[:, 0] ** 2 + X[:, 1])))
+
+
+@pytest.fixture(scope="module")
+def page(regression):
+    return Page(report_html(regression))
+
+
+@pytest.fixture(scope="module")
+def classes():
+    table = made(lambda X: np.where(X[:, 0] > 0, EVIL, "no"), source=EVIL, names=(EVIL, "b"))
+    return few_activations(study(replace(table, target_name=EVIL)))
+
+
+def test_every_tag_is_closed(page):
+    assert page.open == []
+    assert {"html", "head", "body", "main", "section", "figure", "table"} <= set(page.tags)
+
+
+def test_nothing_is_loaded_and_nothing_runs(page):
+    assert not {"script", "link", "iframe", "object", "base", "form"} & set(page.tags)
+    assert len(page.values("src")) == 4
+    assert all(src.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,")) for src in page.values("src"))
+    assert all(href.startswith("#") and href[1:] in page.values("id") for href in page.values("href"))
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert any("default-src 'none'" in content for content in page.values("content"))
+
+
+def test_numbers_of_the_study_are_shown(regression, page):
+    text = page.text
+    for score in regression.scores.scores:
+        assert f"{score.mean:.3f}".replace("-", "\u2212") in text
+    for fit in regression.scores.fits:
+        assert f"{fit.width:,}" in text
+    for row in regression.spectra.rows:
+        assert row.activation in text
+    for name in ("necessary", "importance", "truncated", "leverage_sampled", "empirical"):
+        assert name in text
+    for note in (*regression.data.notes, *regression.spectra.notes, *regression.width.minimum.notes):
+        assert note in text
+    assert f"{regression.width.empirical.width:,} neurons were enough" in text
+    assert findings(regression).sentence in text
+    for snippet in regression.snippets.values():
+        assert str(snippet) in text
+    for name, version in regression.versions.items():
+        assert name in text
+        assert version in text
+
+
+def test_pictures_are_pictures(page):
+    for src in page.values("src"):
+        kind, _, content = src.partition(";base64,")
+        start = b64decode(content)[:60]
+        assert start.startswith({"data:image/png": b"\x89PNG", "data:image/svg+xml": b"<?xml"}[kind])
+    assert all(page.values("alt"))
+
+
+def test_page_is_small_and_the_same_again(regression):
+    first = report_html(regression)
+    assert len(first) < 3e6
+    assert report_html(regression) == first
+
+
+def test_text_of_the_table_is_harmless(classes):
+    html = report_html(classes)
+    page = Page(html)
+    assert page.open == []
+    assert "script" not in page.tags
+    assert "<script" not in html
+    assert page.text.count(EVIL) >= 3  # an input, a class and the target
+    assert classes.problems == {}
+
+
+def test_missing_section_says_why(regression):
+    problem = "because <of> this"
+    page = Page(report_html(replace(regression, width=None, scores=None, problems={"width": problem, "scores": "that"})))
+    assert f"Not computed: {problem}" in page.text
+    assert "Not computed: that" in page.text
+    assert len(page.values("src")) == 2
+    assert page.open == []
+
+
+def test_part_of_the_rows_is_admitted(regression):
+    table = made(lambda X: X[:, 0])
+    page = Page(report_html(replace(regression, data=replace(regression.data, n_rows=900), table=table)))
+    assert page.text.count("Computed on 24 of the 900 rows, drawn at random.") == 3
+
+
+def test_unresolved_kernel_is_explained():
+    inputs = np.linspace(-1.0, 1.0, 40)[:, np.newaxis]
+    found = few_activations(study(Table(inputs, np.cos(3 * inputs[:, 0]), ("x",), "y", "line"), activation="sin_cos"))
+    assert found.width.empirical is None
+    page = Page(report_html(found))
+    assert "not resolved in floating point" in page.text
+    assert page.open == []
+
+
+def test_style_of_the_user_changes_nothing(regression):
+    plain = {name: encode_figure(figure)[0] for name, figure in draw_study(regression).items()}
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30, "text.color": "white", "lines.linewidth": 9}):
+        styled = {name: encode_figure(figure)[0] for name, figure in draw_study(regression).items()}
+    assert styled == plain
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_missing_matplotlib_is_named(regression, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'underdetermined\[plot\]'"):
+        report_html(regression)
