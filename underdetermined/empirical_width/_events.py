@@ -70,10 +70,10 @@ class Network:
         problem = self.neurons.problem
         r, n = problem.rank, problem.n_rows
         if width >= r > 0:
-            values = np.linalg.eigvalsh(self.nested.gram(width), UPLO="L")[::-1]
+            values = np.asarray(np.linalg.eigvalsh(self.nested.gram(width), UPLO="L")[::-1], dtype=np.float64)
             if values[r - 1] > _SAFE_CUTOFFS * rank_cutoff((n, n)) * values[0]:
                 return values[:r]
-        singular = np.linalg.svd(self.neurons.factor(width), compute_uv=False)[:r]
+        singular = np.asarray(np.linalg.svd(self.neurons.factor(width), compute_uv=False)[:r], dtype=np.float64)
         singular[singular <= rank_cutoff((n, width)) * singular.max(initial=0.0)] = 0.0
         return np.pad(singular**2 / width, (0, r - singular.size))
 
