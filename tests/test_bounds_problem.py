@@ -67,7 +67,10 @@ def test_majorants_dominate_the_inverse(matrix_with_condition, condition):
     for majorant in problem.majorants:
         # diag(D) >= K^-1 if and only if K >= diag(D)^-1.
         gap = exact - mp.diag([1 / mp.mpf(value) for value in majorant.tolist()])
-        assert min(mp.eigsy(gap, eigvals_only=True)) > -mp.mpf(10) ** -40
+        least = min(mp.eigsy(gap, eigvals_only=True))
+        assert least > -mp.mpf(10) ** -40
+        # It dominates for every kernel that differs by rounding from the one that was computed.
+        assert least > 0.5 * problem.rounding
 
 
 @pytest.mark.parametrize("activation", ["relu", "erf", "exp"])

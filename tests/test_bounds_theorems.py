@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from catalogue import EVERY
-from width_problems import corner_problem, gram_matrices, neurons, lower_limit, whitened
+from width_problems import corner_problem, gram_matrices, lower_limit, neurons, whitened
 
 from underdetermined import Activation, Spectrum
 from underdetermined.bounds import (
