@@ -15,6 +15,8 @@ ESTIMATORS = [
     RandomFeatures(width=20, random_state=0),
     *(model(solver=solver, random_state=0) for model in MODELS for solver in SOLVERS),
     *(model(width=100, alpha=0, random_state=0) for model in MODELS),
+    RandomFeatures(width=20, sampler="leverage", random_state=0),
+    *(model(width=100, sampler="leverage", random_state=0) for model in MODELS),
 ]
 MORE_CHECKS = (
     "check_param_validation",

@@ -23,13 +23,16 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
     Parameters
     ----------
     width : int or "auto", default="auto"
-        Number of hidden neurons. "auto" takes max(2 n, 512) for n distinct rows, lowered so that the n x width
-        features would take at most 4 GiB; it looks at the data, never at the machine.
+        Number of hidden neurons. "auto" takes the width that `underdetermined.bounds.minimum_width` recommends for the rows,
+        if there are at most 500 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
+        n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
         vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`.
+    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
+        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
+        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
+        or another width then computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
@@ -65,6 +68,9 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
         Intercepts.
     width_ : int
         Number of neurons.
+    width_bound_ : WidthBound or None
+        Where an automatic width comes from: a bound, or the one named ``"rule"``, whose statement says why no bound was
+        taken. None if ``width`` is a number. `widen` and `prune` leave it as it is.
     alpha_ : float
         Penalty used.
     loo_path_ : LeaveOneOutPath or None
@@ -103,7 +109,7 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
     increases the squared distance to it, and the most probable class is the predicted one. Nothing is calibrated.
 
     ``alpha="loo"`` minimises the squared error of left-out rows, summed over the columns, as `RandomFeatureRegressor`
-    does; its notes say for which sizes that is exact and what it costs.
+    does; its notes say for which sizes that is exact and what it costs, and the same of ``width="auto"``.
 
     References
     ----------

@@ -26,13 +26,16 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     Parameters
     ----------
     width : int or "auto", default="auto"
-        Number of hidden neurons. "auto" takes max(2 n, 512) for n distinct rows, lowered so that the n x width
-        features would take at most 4 GiB; it looks at the data, never at the machine.
+        Number of hidden neurons. "auto" takes the width that `underdetermined.bounds.minimum_width` recommends for the rows,
+        if there are at most 500 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
+        n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
         vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`.
+    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
+        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
+        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
+        or another width then computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
@@ -48,6 +51,9 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         The hidden layer.
     width_ : int
         Number of neurons.
+    width_bound_ : WidthBound or None
+        Where an automatic width comes from: a bound, or the one named ``"rule"``, whose statement says why no bound was
+        taken. None if ``width`` is a number.
     random_weights_ : ndarray of shape (n_features_in_, width_)
         Hidden weights.
     random_offset_ : ndarray of shape (width_,)
@@ -63,7 +69,8 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
 
     Notes
     -----
-    Cost n d width multiplications and n width activations; float32 inputs give float32 features.
+    Cost n d width multiplications and n width activations; float32 inputs give float32 features. The notes of
+    `RandomFeatureRegressor` say what an automatic width promises and costs.
 
     Examples
     --------
@@ -102,7 +109,7 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Only its shape and dtype are used.
+            Only its shape and dtype are used, except by ``width="auto"`` and ``sampler="leverage"``.
         y : None
             Ignored.
 

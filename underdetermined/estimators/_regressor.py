@@ -23,13 +23,16 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     Parameters
     ----------
     width : int or "auto", default="auto"
-        Number of hidden neurons. "auto" takes max(2 n, 512) for n distinct rows, lowered so that the n x width
-        features would take at most 4 GiB; it looks at the data, never at the machine.
+        Number of hidden neurons. "auto" takes the width that `underdetermined.bounds.minimum_width` recommends for the rows,
+        if there are at most 500 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
+        n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
         vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`.
+    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
+        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
+        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
+        or another width then computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
@@ -63,6 +66,9 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
         Intercept, 0.0 if there is none.
     width_ : int
         Number of neurons.
+    width_bound_ : WidthBound or None
+        Where an automatic width comes from: a bound, or the one named ``"rule"``, whose statement says why no bound was
+        taken. None if ``width`` is a number. `widen` and `prune` leave it as it is.
     alpha_ : float
         Penalty used.
     loo_path_ : LeaveOneOutPath or None
@@ -100,7 +106,16 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     Scale the inputs first (`sklearn.preprocessing.StandardScaler`). Equal rows are merged, which changes nothing
     but the size of the system. For n rows, d inputs and m > n neurons a fit takes n m d + n^2 m + O(n^3)
     operations and O(n^2 + (n + m) d) memory: above 2 GiB the n x m features are streamed, not held.
-    The fitted estimator keeps the training rows for `partial_fit` and `widen`.
+    The fitted estimator keeps the training rows for `partial_fit`, `widen` and `prune`.
+
+    ``width="auto"`` asks that, with probability 0.9 over the hidden weights, every eigenvalue of the Gram matrix is at least a
+    tenth of what it is for infinitely many neurons: ``minimum_width(X, target="spectrum", epsilon=0.9)`` with max(8192, 64 n)
+    sampled neurons, or the bound of importance sampling for ``sampler="leverage"``; other samplers keep max(2 n, 512), and so
+    do rows whose kernel is not resolved. It depends on the set of rows alone, not on their order, the seed or the machine.
+    The bound takes some 200 n^3 multiplications, and the fit up to 64 n^3. Measured for relu, seconds of one core for bound and
+    fit against those of max(2 n, 512): 0.05 and 0.006 at n = 100, 0.14 and 0.014 at 178 (wine), 0.7 and 0.034 at 442 (diabetes).
+    What it buys is conditioning: scores of five-fold cross-validation on wine, breast cancer, diabetes and subsets of other
+    tables stay within two standard errors. For many fits, take a number for ``width``.
 
     ``alpha="loo"``, with p the smaller of n and the width: up to p = 4000 one eigendecomposition, 9 p^3 operations, gives
     the exact leave-one-out error of every penalty of the grid (p = 8000 for more rows than twice the width). Up to 16384
@@ -111,6 +126,8 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
 
     References
     ----------
+    :ref:`theory-minimum-width` for the automatic width.
+
     Benson, Damle, Townsend, "Over-parametrized neural networks as under-determined linear systems",
     arXiv:2010.15959.
 

@@ -79,7 +79,7 @@ def _affordable_bound(estimator: Any, inputs: Any) -> tuple[WidthBound | None, s
     except Exception as error:  # the fit can do without a bound, whatever went wrong with it
         return None, f"the bound could not be computed ({type(error).__name__}: {error})"
     if bound.width is None or bound.role != "sufficient" or not bound.is_applicable:
-        return None, f"no width is known to suffice ({bound.statement})"
+        return None, f"no width is known to suffice ({bound.statement.rstrip('.')})"
     if bound.width > _most_neurons(n_rows):
         return None, f"the bound {bound.name!r} asks for {bound.width} neurons, more than {_most_neurons(n_rows)}"
     return bound, ""
