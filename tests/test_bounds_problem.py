@@ -92,6 +92,12 @@ def test_the_scaled_majorant_is_the_best_for_a_diagonal_kernel():
         np.testing.assert_allclose(majorant, [0.125, 0.25, 0.5, 1.0], rtol=1e-10)
 
 
+def test_noise_does_not_raise_the_rank():
+    problem = WidthProblem.from_data(np.array([[1.0], [2.0], [2.0]]), activation="relu")
+    noisy = replace(problem, spectrum=Spectrum(np.array([3.0, 1.0, 1e-9]), np.eye(3)))
+    assert (noisy.numerical_rank, noisy.is_resolved, noisy.smallest) == (2, True, 1.0 - noisy.rounding)
+
+
 def test_an_unresolved_kernel_says_so():
     X = np.linspace(0.0, 1.0, 40)[:, np.newaxis]
     problem = WidthProblem.from_data(X, activation="sin_cos")
