@@ -98,12 +98,28 @@ def test_networks_of_the_estimated_width_keep_the_promise(activation, target, ep
     assert kept_fraction(problem, {"rank": 19}.get(target, bound.width // 40), 0) < kept
 
 
+def test_what_is_kept_and_what_is_clipped_off_add_up():
+    white = rows(3, 50)
+    leverage = (white**2).sum(axis=0)
+    tau = float(np.median(leverage))
+    kept, tail = _clipping._kept(leverage, tau), _clipping._scaled_tail(white, leverage, tau)
+    assert tail.shape == (3, 25)
+    np.testing.assert_allclose((white * kept) @ white.T + tail @ tail.T, white @ white.T, rtol=1e-12, atol=1e-12)
+    assert np.max(kept * leverage) == pytest.approx(tau)
+    loss, error = _clipping._loss(tail, 50)
+    values, vectors = np.linalg.eigh(tail @ tail.T / 50)
+    along = np.zeros(50)
+    along[:25] = (vectors[:, -1] @ tail) ** 2
+    assert loss == pytest.approx(values[-1])
+    assert error == pytest.approx(along.std() / 50**0.5)
+
+
 def test_condition_number_is_kept():
     problem = WidthProblem.from_data(rows())
     kappa = 3.0 * problem.largest / problem.smallest
     bound = min_width_leverage_sampled(problem, target=kappa)
     assert 20 < bound.width < 20_000
-    assert sum(condition(problem, bound.width, seed) > kappa for seed in range(20)) < 5
+    assert sum(condition(problem, bound.width, seed) > kappa for seed in range(10)) < 4
 
 
 def test_condition_number_of_the_kernel_cannot_be_promised():
@@ -127,7 +143,7 @@ def test_what_no_neuron_of_the_sample_shows_is_noticed(shift):
 
 
 def test_heavy_tail_gives_no_width():
-    bound = min_width_leverage_sampled(WidthProblem.from_data(rows(60), activation="exp"), target="spectrum")
+    bound = min_width_leverage_sampled(WidthProblem.from_data(rows(60), activation="exp"), target="spectrum", n_samples=8192)
     assert bound.width is None
     assert "rare neurons" in bound.statement
     assert "n_samples" in bound.statement

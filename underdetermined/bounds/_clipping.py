@@ -23,7 +23,6 @@ QUANTILE = 1.96  # of the normal distribution: intervals of 95 %
 _CANDIDATES = 16
 _SEEN = 10  # so many neurons of one half lie beyond every threshold that is tried, so that the other half sees some too
 _TAIL = 8  # at most this part of the neurons lies beyond a threshold
-_TIES = 1e-9  # an activation of few values has leverages that are equal up to rounding
 _STREAM = 0x5EED
 
 
@@ -139,7 +138,7 @@ class _First:
         found = []
         counts = np.unique(np.geomspace(min(_SEEN, self.tail.shape[1] - 1), self.tail.shape[1] - 1, _CANDIDATES).astype(int))
         for count in counts.tolist():
-            tau = float(self.sorted[count]) * (1.0 + _TIES)
+            tau = float(self.sorted[count])
             eta, error = _loss(_scaled_tail(self.tail[:, :count], self.sorted[:count], tau), self.half)
             found.append((tau, count, eta, QUANTILE * error))
         # The other half takes the upper end of an interval about another centre: two errors are safer than one.
