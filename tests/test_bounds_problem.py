@@ -136,6 +136,7 @@ def test_every_activation_has_a_problem(rng, name, bias_scale):
         np.array([[1], [-1], [1]]),
         np.ones((4, 3), dtype=np.float32),
         np.zeros((2, 2)),
+        np.array([[0.0], [2.0]]),
         [[True, False], [False, True]],
         np.asfortranarray(np.arange(6.0).reshape(3, 2) / 3.0),
     ],
