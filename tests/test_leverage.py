@@ -244,6 +244,7 @@ def test_forms_and_scales_of_the_inputs(rows):
         ({"X": [[np.nan]]}, ValueError, "X contains NaN"),
         ({"X": [[1e200]], "activation": "exp"}, OverflowError, "'exp' overflows float64"),
         ({"X": np.ones((1, 5)), "pool": 10**13}, MemoryError, "needs 800000000000000 bytes"),
+        ({"X": np.ones((1, 5)), "width": 10**13}, MemoryError, "needs 720000000000000 bytes"),
     ],
 )
 def test_draws_that_are_refused(arguments, error, message):

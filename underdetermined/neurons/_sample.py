@@ -69,7 +69,7 @@ def sample_leverage(
     TypeError, ValueError
         If an argument is out of range or an entry is not finite.
     MemoryError
-        If the weights of the pool or an n x n matrix cannot fit.
+        If the weights of the pool or of the result, or an n x n matrix, cannot fit.
 
     Notes
     -----
@@ -103,6 +103,7 @@ def sample_leverage(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name}={value!r}: pass an integer of at least 1")
     check_memory(16 * d * size, f"a pool of {size} hidden neurons with {d} inputs each")
+    check_memory(8 * (d + 4) * width, f"{width} hidden neurons with {d} inputs each")
     weights, biases = sample_gaussian(d, size, seed=seed)
     weights *= d**-0.5 if weight_scale == "auto" else check_number(weight_scale, "weight_scale", low_open=True)
     biases *= check_number(bias_scale, "bias_scale")
