@@ -265,6 +265,15 @@ def test_from_real_results(axes):
     assert "what suffices keeps 0.5" in legend(display)
 
 
+@pytest.mark.parametrize("quantity", ["smallest", "condition", "rank"])
+def test_rows_that_no_width_tells_from_zero(quantity):
+    zero, options = np.zeros((3, 2)), {"activation": "erf", "bias_scale": 0.0}
+    measurement = measure_widths(zero, [2, 4], n_seeds=2, **options)
+    display = WidthDisplay.from_measurement(measurement, minimum_width(zero, **options).bounds, quantity=quantity)
+    display.figure_.canvas.draw()
+    assert not [text for text in legend(display) if text.startswith("fewer neurons")]
+
+
 def test_axes_without_a_grid_are_split_too(measurement):
     ax = Figure().add_axes([0.1, 0.1, 0.5, 0.8])
     display = WidthDisplay.from_measurement(measurement, [bound("chernoff", 100), bound("leverage", 90)], ax=ax)

@@ -190,7 +190,7 @@ class WidthDisplay:
         promised = promised_ratio(drawn) if self.quantity == "smallest" else np.nan
         self._draw_curve(measurement, values, promised)
         rank = measurement.attainable_rank
-        if np.log10(rank) > limits[0]:
+        if rank > 10.0 ** limits[0]:
             label = f"fewer neurons than the\nattainable rank $r$ = {rank:,}"
             handles.append(ax.axvspan(10.0 ** limits[0], rank, color="0.9", zorder=0, label=label))
         ax.set(xscale="log", xlim=(10.0 ** limits[0], 10.0 ** limits[1]))
