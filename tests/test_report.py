@@ -144,7 +144,7 @@ def test_missing_section_says_why(regression):
 def test_part_of_the_rows_is_admitted(regression):
     table = made(lambda X: X[:, 0])
     page = Page(report_html(replace(regression, data=replace(regression.data, n_rows=900), table=table)))
-    assert page.text.count("Computed on 24 of the 900 rows, drawn at random.") == 3
+    assert page.text.count("Computed on 24 of the 900 rows, drawn at random.") == 4
 
 
 def test_unresolved_kernel_is_explained():

@@ -139,7 +139,7 @@ def _section(study: Study, key: str, figures: dict[str, Any]) -> str:
     elif key == "made":
         content = footer(study)
     elif key in _WITHOUT_FIGURE:
-        content = _WITHOUT_FIGURE[key](study)
+        content = (_rows_used(study, key) if key == "attainability" else "") + _WITHOUT_FIGURE[key](study)
     else:
         kind, text, caption = _PICTURES[key]
         address, *size = encode_figure(figures[key])
@@ -150,9 +150,10 @@ def _section(study: Study, key: str, figures: dict[str, Any]) -> str:
 
 def _rows_used(study: Study, key: str) -> str:
     """Say where a part of the rows stands for all of them."""
-    if key == "scores" or study.n_rows == study.data.n_rows:
+    n_rows = study.attainability[0].n_rows if key == "attainability" else study.n_rows
+    if key == "scores" or n_rows == study.data.n_rows:
         return ""
-    return remark(f"Computed on {study.n_rows:,} of the {study.data.n_rows:,} rows, drawn at random.")
+    return remark(f"Computed on {n_rows:,} of the {study.data.n_rows:,} rows, drawn at random.")
 
 
 def _reproduce(study: Study, key: str) -> str:

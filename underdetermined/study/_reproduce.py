@@ -35,13 +35,14 @@ def snippets_of(study: Study, *, rows: int, folds: int) -> dict[str, Snippet]:
     task = f"task={study.task!r}"
     seed = study.random_state
     network = f"activation={study.activation!r}"
-    prepared = (
+    prepared, prepared_for_ranks = (
         "from underdetermined.study import prepare_table\n"
-        f"X, y = prepare_table(table, {task}, max_rows={rows}, random_state={seed})\n"
+        f"X, y = prepare_table(table, {task}, max_rows={most}, random_state={seed})\n"
+        for most in (rows, study.max_rows)
     )
     bodies: dict[str, tuple[str, list[tuple[str, object]]]] = {
         "data": _data(study, task),
-        "attainability": _attainability(study, prepared, network),
+        "attainability": _attainability(study, prepared_for_ranks, network),
     }
     if study.spectra is not None:
         bodies["spectra"] = _spectra(study, f"{task}, max_rows={rows}, random_state={seed}")

@@ -35,7 +35,7 @@ class Study:
     activation : str
         Activation of the hidden layer.
     max_rows : int or None
-        Most rows that are fitted.
+        Most rows that are fitted, and looked at for attainability.
     random_state : int
         Seed of everything random.
     inputs, targets : ndarray of shape (n, d) and (n, k)

@@ -49,7 +49,7 @@ def study(
     activation : str, default="relu"
         Activation of the hidden layer, by name.
     max_rows : int or None, default=3000
-        Most rows for the cross-validated scores, drawn at random from larger tables; None takes all.
+        Most rows for attainability and the cross-validated scores, drawn at random from larger tables; None takes all.
     random_state : int, default=0
         Seed of everything random.
     progress : callable or None, default=None
@@ -69,8 +69,8 @@ def study(
 
     Notes
     -----
-    The data are summarised over all rows, scores are computed on at most `max_rows`, and what needs eigenvalues
-    (attainability, spectra, descent, widths) on at most 500 of them, drawn at random: these parts cost O(n^3) for each
+    The data are summarised over all rows; attainability and scores are computed on at most `max_rows` of them, and what
+    needs eigenvalues (spectra, descent, widths) on at most 500, drawn at random: these parts cost O(n^3) for each
     activation and each random network.
 
     References
@@ -96,12 +96,14 @@ def study(
     problems: dict[str, str] = {}
     seconds: dict[str, float] = {}
 
-    def section(name: str, compute: Callable[[], Any]) -> Any:
+    def section(name: str, compute: Callable[[], Any], *, is_needed: bool = False) -> Any:
         report(name)
         start = perf_counter()
         try:
             return compute()
         except (ValueError, ArithmeticError, MemoryError) as error:
+            if is_needed:
+                raise
             problems[name] = str(error)
             return None
         finally:
@@ -111,12 +113,14 @@ def study(
         return lambda line: report(line if line.startswith(name) else f"{name}: {line}")
 
     inputs, targets = prepare_table(table, task=task, max_rows=rows, random_state=random_state)
-    data = section("data", lambda: summarise_table(table, task=task))
+    data = section("data", lambda: summarise_table(table, task=task), is_needed=True)
+    X, y = prepare_table(table, task=task, max_rows=max_rows, random_state=random_state)
     ranks = section(
-        "attainability", lambda: tuple(attainable_rank(inputs, activation=activation, bias=bias) for bias in (True, False))
+        "attainability",
+        lambda: tuple(attainable_rank(X, activation=activation, bias=bias) for bias in (True, False)),
+        is_needed=True,
     )
-    size = np.linalg.norm(targets)
-    lost = tuple(float(np.linalg.norm(found.unattainable_part(targets)) / size) for found in ranks)
+    lost = tuple(float(np.linalg.norm(found.unattainable_part(y)) / np.linalg.norm(y)) for found in ranks)
     settings: dict[str, Any] = {"random_state": random_state}
     spectra = section(
         "spectra",
