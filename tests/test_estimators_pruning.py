@@ -131,6 +131,14 @@ def test_neurons_that_repeat_each_other_leave_the_attainable_rank():
     np.testing.assert_allclose(network.predict(X), before, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("dense_bytes", [0, 2**31])
+def test_features_without_any_information_leave_one_neuron(monkeypatch, dense_bytes):
+    monkeypatch.setattr("underdetermined.estimators._pruning.DENSE_BYTES", dense_bytes)
+    network = RandomFeatureRegressor(20, bias_scale=0, random_state=0).fit(np.zeros((3, 2)), [1.0, 2.0, 6.0])
+    assert network.prune().width_ == 1
+    np.testing.assert_allclose(network.predict([[0.0, 0.0]]), 3.0)
+
+
 def test_narrow_networks_stay_whole(data):
     X, y = data
     network = RandomFeatureRegressor(30, alpha=0.1, random_state=0).fit(X, y)

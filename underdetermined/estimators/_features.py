@@ -27,7 +27,7 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     ----------
     width : int or "auto", default="auto"
         Number of hidden neurons. "auto" takes the width that `underdetermined.bounds.minimum_width` recommends for the rows,
-        if there are at most 500 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
+        if there are at most 256 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
         n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a

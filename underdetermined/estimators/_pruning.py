@@ -65,7 +65,8 @@ def prune_layer(layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | N
     """
     operator = layer.operator(inputs)
     predictions = operator.matmat(coef.astype(np.float64))
-    kept = layer.take(_select(operator, width))
+    neurons = _select(operator, width)
+    kept = layer.take(neurons if len(neurons) else [0])  # where every feature is zero, one neuron keeps it a network
     features = kept(inputs)
     is_plain = kept.width >= len(weight) or bool((weight == weight[0]).all())
     solution = solve(features, predictions, sample_weight=None if is_plain else weight)

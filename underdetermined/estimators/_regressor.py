@@ -24,7 +24,7 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     ----------
     width : int or "auto", default="auto"
         Number of hidden neurons. "auto" takes the width that `underdetermined.bounds.minimum_width` recommends for the rows,
-        if there are at most 500 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
+        if there are at most 256 distinct ones and it is at most max(8192, 64 n); else max(2 n, 512), lowered so that the
         n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
@@ -108,14 +108,15 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     operations and O(n^2 + (n + m) d) memory: above 2 GiB the n x m features are streamed, not held.
     The fitted estimator keeps the training rows for `partial_fit`, `widen` and `prune`.
 
-    ``width="auto"`` asks that, with probability 0.9 over the hidden weights, every eigenvalue of the Gram matrix is at least a
-    tenth of what it is for infinitely many neurons: ``minimum_width(X, target="spectrum", epsilon=0.9)`` with max(8192, 64 n)
-    sampled neurons, or the bound of importance sampling for ``sampler="leverage"``; other samplers keep max(2 n, 512), and so
-    do rows whose kernel is not resolved. It depends on the set of rows alone, not on their order, the seed or the machine.
-    The bound takes some 200 n^3 multiplications, and the fit up to 64 n^3. Measured for relu, seconds of one core for bound and
-    fit against those of max(2 n, 512): 0.05 and 0.006 at n = 100, 0.14 and 0.014 at 178 (wine), 0.7 and 0.034 at 442 (diabetes).
-    What it buys is conditioning: scores of five-fold cross-validation on wine, breast cancer, diabetes and subsets of other
-    tables stay within two standard errors. For many fits, take a number for ``width``.
+    ``width="auto"`` asks that, with probability 0.9 over the hidden weights, every eigenvalue of the Gram matrix is at
+    least a tenth of what it is for infinitely many neurons: ``minimum_width(X, target="spectrum", epsilon=0.9)`` with
+    max(8192, 64 n) sampled neurons, or the bound of importance sampling for ``sampler="leverage"``; other samplers keep
+    max(2 n, 512), and so do rows whose kernel is not resolved. It depends on the set of rows alone, not on their order,
+    the seed or the machine. The bound takes some 200 n^3 multiplications, and the fit up to 64 n^3. Measured for relu,
+    seconds of one core for bound and fit against those of max(2 n, 512): 0.05 and 0.006 at n = 100, 0.14 and 0.014 at
+    178 (wine), and 0.9 and 0.03 at 442 (diabetes), hence the limit of 256. What it buys is conditioning: scores of
+    five-fold cross-validation on wine, diabetes and subsets of other tables stayed within two standard errors of those
+    of max(2 n, 512). For many fits, take a number for ``width``.
 
     ``alpha="loo"``, with p the smaller of n and the width: up to p = 4000 one eigendecomposition, 9 p^3 operations, gives
     the exact leave-one-out error of every penalty of the grid (p = 8000 for more rows than twice the width). Up to 16384

@@ -10,8 +10,9 @@ from underdetermined.estimators._layer import LEVERAGE
 
 __all__ = ["choose_width", "rule_of_thumb"]
 
-# A bound takes about as long as sampling its neurons, 200 n^3 multiplications: a second on one core for 500 rows.
-BOUND_ROWS = 500
+# A bound takes about as long as sampling its neurons, 200 n^3 multiplications, ten times and more what the fit takes without
+# it. Up to here that is a fifth of a second on one core.
+BOUND_ROWS = 256
 # Neurons that it samples, and the largest width that is taken from it: at least so many, and so many for each row. Wider
 # networks would make predictions and pickles large for scores that do not change.
 BOUND_NEURONS = (8192, 64)
