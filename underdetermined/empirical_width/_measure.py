@@ -108,9 +108,9 @@ def measure_widths(
 
     Notes
     -----
-    For each network n^2 m flops for the widest m, once, and 4/3 n^3 for each width; with targets, or where the Gram matrix
-    does not resolve lambda_r, 2 n^2 m and a singular value decomposition for each width. Memory of 16 n x n matrices for
-    each thread, whatever the width.
+    For each network n^2 m flops for the widest m, once, and 4/3 n^3 for each width; with targets 2 n^2 m and a pivoted QR
+    factorisation for each width besides, and as much and singular values where the Gram matrix does not resolve lambda_r.
+    Memory of 16 n x n matrices for each thread, whatever the width.
 
     References
     ----------
