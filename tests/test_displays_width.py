@@ -184,9 +184,13 @@ def test_far_widths_are_arrows_and_leave_room_for_the_curve(measurement, width):
 
 def test_far_narrow_widths_too(measurement):
     wide = replace(measurement, widths=np.array(WIDTHS) * 10**6)
-    display = WidthDisplay.from_measurement(wide, [bound("parameter_count", 2, role="necessary")])
-    assert display.marks_["parameter_count"].get_marker() == "<"
-    assert display.marks_["parameter_count"].get_xdata()[0] == pytest.approx(display.ax_.get_xlim()[0])
+    display = WidthDisplay.from_measurement(wide, [bound("parameter_count", 2, role="necessary"), bound("generic", 10)])
+    low, high = display.ax_.get_xlim()
+    assert display.marks_["parameter_count"].get_marker() == display.marks_["generic"].get_marker() == "<"
+    assert display.marks_["parameter_count"].get_xdata()[0] == pytest.approx(low)
+    # Ten neurons suffice, and so do all that are shown.
+    suffices = next(line for line in display.bounds_ax_.lines if line.get_linestyle() == "-")
+    np.testing.assert_allclose(suffices.get_xydata(), [[low, 1], [high, 1]], rtol=1e-12)
 
 
 @pytest.mark.parametrize("width", [1, 12, 99_999, 100_000, 123_456, 999_999, 10**30 - 1, 11 * 10**399], ids=width_text)

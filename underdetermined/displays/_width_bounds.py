@@ -140,7 +140,7 @@ def _draw_row(ax: Any, row: int, bound: WidthBound, limits: tuple[float, float])
     is_inside = low <= place <= high
     shown = 10.0 ** min(max(place, low), high)
     is_necessary = bound.role == "necessary"
-    if is_inside and bound.role != "numerical":
+    if bound.role != "numerical":
         ends = [10.0**low, shown] if is_necessary else [shown, 10.0**high]
         ax.plot(ends, [row, row], color=color, linestyle=":" if is_necessary else "-", linewidth=2.5, solid_capstyle="butt")
     if is_inside and bound.interval is not None:
