@@ -13,7 +13,7 @@ from underdetermined.bounds import MinimumWidth, minimum_width
 from underdetermined.empirical_width import EmpiricalWidth, WidthMeasurement, empirical_minimum_width, measure_widths
 
 EPSILON, FAILURE_PROBABILITY = 0.9, 0.1  # what width="auto" of the estimators asks for
-SEARCH_SEEDS, SEARCH_RESOLUTION = 40, 0.05
+SEARCH_SEEDS, SEARCH_RESOLUTION = 40, 0.1
 CURVE_SEEDS = 10
 CURVE_WIDTHS = 12
 LARGEST_WIDTH = 20  # of the experiments, in rows: what a study can afford
