@@ -71,10 +71,11 @@ def test_condition_number(table):
     assert (np.median(found.measurement.condition[inside], axis=1) <= kappa).all()
 
 
-def test_interruption_of_the_search(table):
-    def interrupt(line):
-        if line.startswith("search"):
-            raise KeyboardInterrupt
+def interrupt_search(line):
+    if line.startswith("search"):
+        raise KeyboardInterrupt
 
+
+def test_interruption_of_the_search(table):
     with pytest.raises(KeyboardInterrupt):
-        width_on_table(table, n_seeds=3, progress=interrupt)
+        width_on_table(table, n_seeds=3, progress=interrupt_search)

@@ -196,8 +196,7 @@ def width_on_table(
 
 def _measured_widths(rank: int, found: int | None) -> list[int]:
     """Widths in equal ratios around the attainable rank, and beyond the width that the experiment found."""
-    rank = max(rank, 1)  # 0 if every feature is zero
-    last = max(_WIDEST * rank, 2.0 * (found or 0))
+    last = max(_WIDEST * rank, 2.0 * (found or 1))
     return np.unique(np.ceil(np.geomspace(max(1.0, _NARROWEST * rank), last, _MEASURED_WIDTHS)).astype(int)).tolist()
 
 
