@@ -97,6 +97,11 @@ def test_generic_width_of_a_smooth_activation(rng):
     assert empirical_minimum_width(X, activation="erf", n_seeds=20).width == 10
 
 
+def test_rank_that_the_gram_matrix_does_not_resolve():
+    X = np.linspace(-1.0, 1.0, 6)[:, np.newaxis]
+    assert empirical_minimum_width(X, activation="exp", n_seeds=20).width == 6
+
+
 def stop_after(count):
     """A progress function that interrupts at line `count`."""
     lines = []

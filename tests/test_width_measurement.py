@@ -158,3 +158,13 @@ def test_too_much_memory_is_refused_with_its_size(monkeypatch):
     monkeypatch.setattr("underdetermined._validation.available_memory", lambda: 10_000)
     with pytest.raises(MemoryError, match="bytes"):
         measure_widths(np.eye(9), [3])
+
+
+def test_eigenvalues_that_the_gram_matrix_does_not_resolve():
+    X = np.linspace(-1.0, 1.0, 6)[:, np.newaxis]
+    found = measure_widths(X, [6, 7], activation="exp", n_seeds=4)
+    assert (found.rank == 6).all()
+    assert found.condition.max() > 1e13
+    for place, width in enumerate([6, 7]):
+        last = [gram_eigenvalues(features(X, "exp", width, 0, index), 6)[-1] for index in range(4)]
+        np.testing.assert_allclose(found.smallest[place] * found.kernel_smallest, last, rtol=1e-6)
