@@ -162,9 +162,9 @@ def test_too_much_memory_is_refused_with_its_size(monkeypatch):
 
 def test_eigenvalues_that_the_gram_matrix_does_not_resolve():
     X = np.linspace(-1.0, 1.0, 6)[:, np.newaxis]
-    found = measure_widths(X, [6, 7], activation="exp", n_seeds=4)
+    found = measure_widths(X, [6, 8], activation="exp", n_seeds=40)
     assert (found.rank == 6).all()
-    assert found.condition.max() > 1e13
-    for place, width in enumerate([6, 7]):
-        last = [gram_eigenvalues(features(X, "exp", width, 0, index), 6)[-1] for index in range(4)]
-        np.testing.assert_allclose(found.smallest[place] * found.kernel_smallest, last, rtol=1e-6)
+    assert found.condition[1].max() > 1e13
+    for place, width in enumerate([6, 8]):
+        last = [gram_eigenvalues(features(X, "exp", width, 0, index), 6)[-1] for index in range(40)]
+        np.testing.assert_allclose(found.smallest[place] * found.kernel_smallest, last, rtol=1e-3)
