@@ -92,7 +92,8 @@ def _width_clause(study: Study) -> Iterator[str]:
     empirical = study.width.empirical
     if empirical is not None and empirical.width is not None:
         ratio = empirical.width / empirical.n_rows
-        yield f"in an experiment {whole(empirical.width)} random neurons are wide enough, {ratio:.2g} for each row"
+        part = "" if study.n_rows == study.data.n_rows else f" on {study.n_rows} of them"
+        yield f"in an experiment{part} {whole(empirical.width)} random neurons are wide enough, {ratio:.2g} for each row"
     elif recommended.width is not None:
         yield f"{whole(recommended.width)} random neurons are recommended ({recommended.kind})"
 
@@ -138,7 +139,7 @@ def _width_figure(study: Study) -> Iterator[Finding]:
     if empirical is not None and empirical.width is not None:
         interval = empirical.as_bound().interval
         between = "" if interval is None else f", {whole(interval[0])} to {whole(interval[1])}"
-        yield Finding("neurons, measured", whole(empirical.width), f"on {empirical.n_seeds} networks a width{between}")
+        yield Finding("neurons, measured", whole(empirical.width), f"for {empirical.n_rows} rows{between}")
     elif recommended.width is not None:
         yield Finding("neurons", whole(recommended.width), f"recommended ({recommended.name})")
 
