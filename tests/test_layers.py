@@ -50,14 +50,14 @@ LEVELS = {
     "crossvalidation": 6,
     "comparison": 7,
     "doctor": 7,
-    "study": 7,
+    "study": 8,
     "width_table": 7,
-    "displays": 8,
     "text": 8,
-    "report": 9,
-    "cli": 10,
-    "__main__": 11,
-    "__init__": 11,
+    "displays": 9,
+    "report": 10,
+    "cli": 11,
+    "__main__": 12,
+    "__init__": 12,
 }
 
 # Libraries other than NumPy and SciPy, and the only modules that may import them.

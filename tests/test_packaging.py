@@ -97,7 +97,7 @@ def test_import_loads_nothing_optional():
 def test_readme_has_exactly_two_commands():
     script = [sys.executable, str(TREE / ".ci" / "readme_commands.py"), str(TREE / "README.md")]
     lines = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.rsplit("/", 1)[-1] for line in lines] == ["underdetermined fit", "pytest"]
+    assert [line.rsplit("/", 1)[-1] for line in lines] == ["underdetermined report", "pytest"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no execute bit")
