@@ -172,3 +172,9 @@ def test_widening_and_pruning_keep_what_was_chosen(rows):
 def test_pickles_keep_the_bound(rows, model):
     network = fitted(model, rows)
     assert pickle.loads(pickle.dumps(network)).width_bound_ == network.width_bound_
+
+
+@all_three
+def test_random_neurons_do_not_take_the_width_of_those_drawn_by_leverage(rows, model):
+    assert minimum_width(rows, activation="exp", **SPECTRUM).recommended.weights == "leverage"
+    assert "not drawn by leverage" in obstacle(model, rows, activation="exp")

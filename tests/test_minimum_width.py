@@ -73,6 +73,16 @@ def test_estimate_is_taken_where_theorems_are_wider():
     assert "not guaranteed" in reason
 
 
+def test_neurons_drawn_by_leverage_are_recommended_where_random_ones_are_out_of_reach():
+    by_leverage = made("importance", 100, weights="leverage")
+    bound, reason = chosen(made("truncated", 100_000), by_leverage)
+    assert bound is by_leverage
+    assert "100000 neurons (truncated)" in reason and "sampler='leverage'" in reason
+    bound, reason = chosen(made("truncated", 99_999), by_leverage)
+    assert bound.name == "truncated"
+    assert "need only 100 (importance)" in reason
+
+
 @pytest.mark.parametrize(
     "unusable",
     [

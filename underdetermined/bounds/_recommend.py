@@ -10,6 +10,7 @@ from underdetermined.bounds._tails import Target
 
 _WORTH = 2  # a theorem is preferred to an estimate up to this many times as wide
 _FAR = 3  # from so many times the width of neurons drawn by leverage, these are mentioned
+_OUT_OF_REACH = 1000  # and from so many times, they are what is recommended
 _ESTIMATED = ("estimate", "empirical")
 
 
@@ -74,7 +75,7 @@ def format_ratio(numerator: int, denominator: int) -> str:
 
 
 def recommend(bounds: Sequence[WidthBound], problem: WidthProblem, target: Target) -> tuple[WidthBound, str]:
-    """Choose a width for Gaussian neurons.
+    """Choose a width: for Gaussian neurons, unless what is known of them is out of reach.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def recommend(bounds: Sequence[WidthBound], problem: WidthProblem, target: Targe
     Returns
     -------
     bound : WidthBound
-        The smallest theorem, unless it is more than twice as wide as the smallest estimate or measurement.
+        The smallest theorem, unless it is more than twice as wide as the smallest estimate or measurement. If neurons drawn
+        by leverage need a thousandth of that, the theorem on these.
     reason : str
         Why, with the alternatives.
     """
@@ -110,10 +112,14 @@ def recommend(bounds: Sequence[WidthBound], problem: WidthProblem, target: Targe
         chosen, reason = theorem, _why_theorem(theorem, estimate)
     else:
         chosen, reason = estimate, _why_estimate(theorem, estimate)
-    importance = named.get("importance")
-    if importance is not None and importance.width is not None and _FAR * importance.width <= _width(chosen):
-        reason += f" Neurons drawn by leverage instead of at random need only {format_width(importance.width)} (importance)."
     assert chosen is not None
+    importance = named.get("importance")
+    if importance is None or importance.width is None:
+        return chosen, reason
+    if _OUT_OF_REACH * importance.width <= _width(chosen):
+        return importance, _why_importance(importance, chosen)
+    if _FAR * importance.width <= _width(chosen):
+        reason += f" Neurons drawn by leverage instead of at random need only {format_width(importance.width)} (importance)."
     return chosen, reason
 
 
@@ -158,6 +164,15 @@ def _why_theorem(theorem: WidthBound | None, estimate: WidthBound | None) -> str
             "wide: an experiment, empirical_minimum_width, tells how far."
         )
     return f"{start}, and at most twice the estimate {format_width(estimate.width)} ({estimate.name})."
+
+
+def _why_importance(importance: WidthBound, other: WidthBound) -> str:
+    times = format_ratio(_width(other), _width(importance))
+    return (
+        "importance is a theorem on neurons that are drawn by leverage (sampler='leverage' in the estimators, or "
+        f"neurons.sample_leverage). For random ones only {format_width(other.width)} neurons ({other.name}) are known to be "
+        f"enough, {times} times as many, and there is no estimate: an experiment, empirical_minimum_width, can tell what they need."
+    )
 
 
 def _why_estimate(theorem: WidthBound | None, estimate: WidthBound | None) -> str:

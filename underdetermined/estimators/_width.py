@@ -81,6 +81,8 @@ def _affordable_bound(estimator: Any, inputs: Any) -> tuple[WidthBound | None, s
         return None, f"the bound could not be computed ({type(error).__name__}: {error})"
     if bound.width is None or bound.role != "sufficient" or not bound.is_applicable:
         return None, f"no width is known to suffice ({bound.statement.rstrip('.')})"
+    if bound.weights == LEVERAGE != estimator.sampler:
+        return None, "no affordable width is known to suffice for neurons that are not drawn by leverage"
     if bound.width > _most_neurons(n_rows):
         return None, f"the bound {bound.name!r} asks for {bound.width} neurons, more than {_most_neurons(n_rows)}"
     return bound, ""
