@@ -44,6 +44,8 @@ def exponent_text(exponent):
     """An exponent with its interval."""
     if np.isnan(exponent.value):
         return "-"
+    if exponent.n_points < 3:
+        return f"{exponent.value:.2f}, two points"
     return f"{exponent.value:.2f} [{exponent.low:.2f}, {exponent.high:.2f}]"
 
 
