@@ -12,6 +12,7 @@ from scipy.linalg import eigh
 
 from underdetermined._linalg import add_outer_gram
 from underdetermined._validation import check_memory
+from underdetermined.blocks import run_tiles, slices, thread_count
 from underdetermined.bounds._problem import WidthProblem
 from underdetermined.features import FeatureMap
 from underdetermined.weights import sample_gaussian
@@ -84,7 +85,8 @@ def clip_leverage(
     half = n_samples // 2
     p = problem.numerical_rank
     most = half // _TAIL
-    check_memory(8 * (3 * p * p + 2 * most * p + 2 * TILE * problem.n_rows), f"a sample of {n_samples} leverages")
+    held = 2 * thread_count() * TILE * (problem.n_rows + p)
+    check_memory(8 * (3 * p * p + 2 * most * p + held), f"a sample of {n_samples} leverages")
     stream = int(np.random.SeedSequence([seed, _STREAM]).generate_state(1, np.uint64)[0])
 
     first = _First(problem, stream, half, most)
@@ -139,10 +141,13 @@ class _First:
         counts = np.unique(np.geomspace(min(_SEEN, self.tail.shape[1] - 1), self.tail.shape[1] - 1, _CANDIDATES).astype(int))
         for count in counts.tolist():
             tau = float(self.sorted[count])
+            if tau == 0.0:
+                # Clipping at zero leaves nothing, however little of it the sample shows.
+                break
             eta, error = _loss(_scaled_tail(self.tail[:, :count], self.sorted[:count], tau), self.half)
             found.append((tau, count, eta, QUANTILE * error))
         # The other half takes the upper end of an interval about another centre: two errors are safer than one.
-        for margin in (2.0, 1.0):
+        for margin in (2.0, 1.0) if found else ():
             value, tau, count = min((cost(tau, eta + margin * error), tau, count) for tau, count, eta, error in found)
             if value < np.inf:
                 return tau, count
@@ -158,25 +163,35 @@ class _First:
 def _white_tiles(
     problem: WidthProblem, stream: int, neurons: range, kept: NDArray[np.bool_] | None = None
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Features (n, t) of the neurons, tile by tile, and the same whitened (p, t)."""
+    """Features (n, t) of the neurons, tile by tile and in order, and the same whitened (p, t)."""
     d = problem.inputs.shape[1]
     transposed = np.ascontiguousarray(problem.whitening.T)
-    for start in range(neurons.start, neurons.stop, TILE):
+    found: dict[int, tuple[FloatArray, FloatArray]] = {}
+
+    def compute(start: int) -> None:
         stop = min(start + TILE, neurons.stop)
         weights, biases = sample_gaussian(d, stop - start, seed=stream, start=start)
         if kept is not None:
             chosen = kept[start - neurons.start : stop - neurons.start]
             if not chosen.any():
-                continue
+                return
             weights, biases = weights[:, chosen], biases[chosen]
         layer = FeatureMap(
             problem.weight_scale * weights,
             problem.bias_scale * biases if problem.bias_scale else None,
             problem.activation,
             scale=1.0,
+            n_jobs=1,
         )
         features = layer(problem.inputs)
-        yield features, transposed @ features
+        found[start] = features, transposed @ features
+
+    starts = list(range(neurons.start, neurons.stop, TILE))
+    for part in slices(len(starts), 2 * thread_count()):
+        run_tiles(compute, starts[part])
+        for start in starts[part]:
+            if start in found:
+                yield found.pop(start)
 
 
 def _kept(leverage: FloatArray, tau: float) -> FloatArray:

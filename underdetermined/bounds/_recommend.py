@@ -171,7 +171,7 @@ def _why_importance(importance: WidthBound, other: WidthBound) -> str:
     return (
         "importance is a theorem on neurons that are drawn by leverage (sampler='leverage' in the estimators, or "
         f"neurons.sample_leverage). For random ones only {format_width(other.width)} neurons ({other.name}) are known to be "
-        f"enough, {times} times as many, and there is no estimate: an experiment, empirical_minimum_width, can tell what they need."
+        f"enough, {times} times as many: an experiment, empirical_minimum_width, can tell what they need."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from underdetermined._validation import check_number
+from underdetermined.blocks import single_threaded_blas
 from underdetermined.bounds._bound import WidthBound
 from underdetermined.bounds._clipping import Clipping, clip_leverage
 from underdetermined.bounds._problem import WidthProblem
@@ -117,7 +118,8 @@ def min_width_leverage_sampled(
         return _estimate(_width(problem, event, constant_tail(1.0), 0.0))
     # A condition number leaves epsilon open; the geometric middle of its range is where the threshold is chosen.
     planned = event.epsilon if np.isnan(ratio) else 1.0 - ratio**-0.5
-    found = clip_leverage(problem, count, seed, lambda tau, eta: float(tail_costs(tau, eta, planned)[0]))
+    with single_threaded_blas():  # the threads take a tile each, and rounding must not depend on them
+        found = clip_leverage(problem, count, seed, lambda tau, eta: float(tail_costs(tau, eta, planned)[0]))
     if found is None or found.high >= planned:
         return _unsettled(count, problem, found)
     spread = log(found.square) - 2.0 * log(problem.spectrum.largest - problem.rounding)

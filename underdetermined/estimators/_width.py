@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from underdetermined.blocks import single_threaded_blas
 from underdetermined.bounds import Assumption, WidthBound, WidthProblem, min_width_importance, minimum_width
 from underdetermined.estimators._layer import LEVERAGE
 
@@ -76,7 +77,8 @@ def _affordable_bound(estimator: Any, inputs: Any) -> tuple[WidthBound | None, s
     if issparse(inputs) and 8 * n_rows * n_inputs > _DENSE_BYTES:
         return None, "the rows are sparse and would take too much memory as the dense ones that a bound needs"
     try:
-        bound = _bound(estimator, inputs)
+        with single_threaded_blas():  # so few rows are done sooner so, and rounding does not depend on the machine
+            bound = _bound(estimator, inputs)
     except Exception as error:  # the fit can do without a bound, whatever went wrong with it
         return None, f"the bound could not be computed ({type(error).__name__}: {error})"
     if bound.width is None or bound.role != "sufficient" or not bound.is_applicable:
