@@ -142,6 +142,16 @@ def test_what_no_neuron_of_the_sample_shows_is_noticed(shift):
     assert all(bound.width is None or (1.0 - chance) ** bound.width < 0.1 for bound in bounds)
 
 
+@pytest.mark.parametrize("bias_scale", [0.1, 0.3, 0.34, 0.4])
+@pytest.mark.parametrize("target", ["rank", "spectrum"])
+def test_neurons_that_are_mostly_silent_are_not_clipped_at_zero(bias_scale, target):
+    # On rows of zeros a neuron is active if its bias exceeds 1: never seen, or by a few of the sample alone.
+    problem = WidthProblem.from_data(np.zeros((3, 2)), activation="shifted_relu(-1)", bias_scale=bias_scale)
+    active = 0.5 * mpmath.erfc(1.0 / (bias_scale * mpmath.sqrt(2)))
+    bounds = [min_width_leverage_sampled(problem, target=target, n_samples=8192, seed=seed) for seed in range(4)]
+    assert all(bound.width is None or (1 - active) ** bound.width < 0.1 for bound in bounds)
+
+
 def test_heavy_tail_gives_no_width():
     bound = min_width_leverage_sampled(WidthProblem.from_data(rows(60), activation="exp"), target="spectrum", n_samples=8192)
     assert bound.width is None
