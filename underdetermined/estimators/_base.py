@@ -179,8 +179,8 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         -----
         Only the training predictions are the same: between the rows the pruned network interpolates otherwise, and often
         worse, because its coefficients are larger. `partial_fit` starts from the full network again.
-        Some 6 n^2 width_ operations and three times the memory of the n x width_ features; beyond 2 GiB of them a tournament
-        takes the memory of 6 n^2 numbers and a choice that may be slightly worse conditioned.
+        Some 6 n^2 width_ operations and six times the memory of the n x width_ features; beyond 512 MiB of them a tournament
+        takes some 12 n^2 numbers instead and makes a choice that may be slightly worse conditioned.
 
         References
         ----------

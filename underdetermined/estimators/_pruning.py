@@ -16,7 +16,7 @@ __all__ = ["TOLERANCE", "Pruned", "prune_layer"]
 # Relative deviation of the training predictions above which an estimator warns. Coefficients that are stored as float32 lose
 # digits in proportion to the condition number of the kept neurons, so less can be asked of them.
 TOLERANCE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-4}
-DENSE_BYTES = 2**31  # features up to this size compete all at once, larger ones in a tournament
+DENSE_BYTES = 2**29  # features up to this size compete all at once, which takes six times as much, larger ones in a tournament
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ def prune_layer(layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | N
 
     Notes
     -----
-    The selection takes some 6 n^2 m operations and three times the memory of the n x m features; beyond 2 GiB of them it is
-    a tournament, with twice as many columns at a time as are kept. Then a system of order `width` is solved.
+    The selection takes some 6 n^2 m operations and six times the memory of the n x m features; beyond 512 MiB of them it is
+    a tournament, with at least twice as many columns at a time as are kept. Then a system of order `width` is solved.
     """
     operator = layer.operator(inputs)
     predictions = operator.matmat(coef.astype(np.float64))
