@@ -16,7 +16,8 @@ __all__ = ["TOLERANCE", "Pruned", "prune_layer"]
 # Relative deviation of the training predictions above which an estimator warns. Coefficients that are stored as float32 lose
 # digits in proportion to the condition number of the kept neurons, so less can be asked of them.
 TOLERANCE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-4}
-DENSE_BYTES = 2**29  # features up to this size compete all at once, which takes six times as much, larger ones in a tournament
+# Features up to this size compete all at once, which takes six times as much, and larger ones in a tournament.
+DENSE_BYTES = 2**29
 
 
 @dataclass(frozen=True, eq=False)
