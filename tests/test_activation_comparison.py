@@ -83,9 +83,15 @@ def test_features_are_those_of_the_estimators(rows, bias_scale):
     assert found.seed == again.seed
 
 
-def test_default_width_is_that_of_the_estimators(rows):
-    found = compare_activations(rows[0], activations="relu", kind="features", random_state=0)
-    assert found.width == RandomFeatures(random_state=0).fit(rows[0]).width_ == 512
+def test_default_width_is_that_of_the_estimators_for_many_rows(rng):
+    X = rng.standard_normal((270, 3))
+    found = compare_activations(X, activations="relu", kind="features", random_state=0)
+    assert found.width == RandomFeatures(random_state=0).fit(X).width_ == 540
+
+
+def test_default_width_is_the_same_for_every_activation(rows):
+    found = compare_activations(rows[0], activations=["relu", "erf"], kind="features", random_state=0)
+    assert found.width == 512
     assert compare_activations(rows[0], activations="relu").width is None
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import underdetermined
-from underdetermined import Status
+from underdetermined import RandomFeatureRegressor, Status
 from underdetermined.cli import _fit, main
 from underdetermined.comparison import compare
-from underdetermined.tables import load_dataset, read_table
+from underdetermined.tables import load_dataset, read_table, standardise
 
 FAST = ["--width", "40", "--cv", "2", "--max-rows", "60"]
 
@@ -96,9 +96,11 @@ def test_all_rows_on_request(run, csv_file):
 def test_options_reach_the_network(run, csv_file):
     words = ["--alpha", "0.25", "--solver", "svd", "--width", "auto", "--cv", "3", "--json", "--quiet"]
     found = json.loads(run("fit", csv_file, *words)[1])
+    table = read_table(csv_file)
+    width = RandomFeatureRegressor(random_state=0).fit(standardise(table.inputs), table.target).width_
     assert [fit["alpha"] for fit in found["fits"]] == [0.0, 0.25]
     assert {fit["solver"] for fit in found["fits"]} == {"svd"}
-    assert {fit["width"] for fit in found["fits"]} == {512}
+    assert {fit["width"] for fit in found["fits"]} == {width}
     assert {len(score["folds"]) for score in found["scores"]} == {3}
 
 

@@ -32,7 +32,6 @@ LEVELS = {
     "kernels": 2,
     "system": 3,
     "gram": 3,
-    "datasets": 3,
     "tables": 3,
     "solvers": 4,
     "lanczos": 4,
@@ -73,8 +72,6 @@ OUTSIDE = {
         "comparison",
         "activation_comparison",
         "displays",
-        "study",
-        "width_table",
     },
     "matplotlib": {"displays"},
 }

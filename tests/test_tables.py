@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes, load_wine
 
-from underdetermined.tables import DATASETS, Table, TableError, load_dataset, read_table
+from underdetermined.tables import (
+    DATASETS,
+    Table,
+    TableError,
+    centred_targets,
+    draw_rows,
+    load_dataset,
+    numeric_target,
+    read_table,
+    standardise,
+)
 
 
 @pytest.fixture
@@ -190,3 +200,46 @@ def test_sample_takes_rows_in_order():
     part = table.sample(np.array([3, 1]))
     np.testing.assert_array_equal(part.target, table.target[[3, 1]])
     np.testing.assert_array_equal(part.inputs, table.inputs[[3, 1]])
+
+
+def test_rows_are_drawn_once_each_and_stay_in_order():
+    table = load_dataset("diabetes")
+    drawn, notes = draw_rows(table, 40, 7)
+    again, other = (draw_rows(table, 40, seed)[0] for seed in (7, 8))
+    places = [np.flatnonzero((table.inputs == row).all(axis=1))[0] for row in drawn.inputs]
+    assert len(set(places)) == 40
+    assert places == sorted(places)
+    np.testing.assert_array_equal(drawn.target, table.target[places])
+    np.testing.assert_array_equal(again.inputs, drawn.inputs)
+    assert not np.array_equal(other.inputs, drawn.inputs)
+    assert notes == ("40 of 442 rows were used, drawn at random (--max-rows 0 uses all)",)
+
+
+@pytest.mark.parametrize("max_rows", [None, 178, 1000])
+def test_small_tables_keep_their_rows(max_rows):
+    table = load_dataset("wine")
+    assert draw_rows(table, max_rows, 0) == (table, ())
+
+
+def test_no_rows_are_not_enough():
+    with pytest.raises(ValueError, match="max_rows=0 leaves no row"):
+        draw_rows(load_dataset("wine"), 0, 0)
+
+
+@pytest.mark.parametrize("exponent", [-1000, 0, 990])
+def test_standardised_columns_at_any_scale(rng, exponent):
+    columns = np.column_stack([rng.normal(3.0, 5.0, (40, 2)), np.full(40, 0.1)])
+    expected = (columns - columns.mean(axis=0)) / [*columns[:, :2].std(axis=0), 1.0]
+    np.testing.assert_allclose(standardise(np.ldexp(columns, exponent)), expected, rtol=1e-13, atol=1e-15)
+
+
+def test_centred_targets():
+    points = Table(np.eye(4), np.array([1.0, 2.0, 2.0, 7.0]), ("a", "b", "c", "d"), "t", "s")
+    np.testing.assert_allclose(centred_targets(points, "regression")[:, 0], np.array([-2, -1, -1, 4]) / np.sqrt(5.5))
+    np.testing.assert_allclose(centred_targets(points, "classification").sum(axis=0), 0, atol=1e-15)
+    assert np.ptp(centred_targets(points, "classification"), axis=0).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_text_is_no_target_of_a_regression():
+    with pytest.raises(TableError, match=r"holds text \('class_0'\)"):
+        numeric_target(load_dataset("wine"))

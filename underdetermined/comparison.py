@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 from underdetermined.solution import Status
-from underdetermined.tables import Table, TableError, Task
+from underdetermined.tables import Table, Task, draw_rows, numeric_target
 
 _MLP_MAX_ITER = 200  # the default of scikit-learn; more would overfit small tables
 
@@ -206,12 +206,8 @@ def compare(
     Costs two fits to all rows and `folds` fits of each of four models. A toy fit comes first, so that no time
     contains the compilation of kernels.
     """
-    notes: list[str] = []
-    n_rows = len(table.target)
-    if max_rows is not None and n_rows > max_rows:
-        rows = np.sort(np.random.default_rng(random_state).choice(n_rows, size=max_rows, replace=False))
-        table = table.sample(rows)
-        notes.append(f"{max_rows} of {n_rows} rows were used, drawn at random (--max-rows 0 uses all)")
+    table, drawn = draw_rows(table, max_rows, random_state)
+    notes = list(drawn)
     task = task or table.task
     targets = _targets(table, task)
     splits = make_splits(targets, task, folds, random_state)
@@ -256,12 +252,7 @@ def _targets(table: Table, task: Task) -> np.ndarray:
         if table.target.dtype.kind in "fiu" and np.all(table.target == np.round(table.target)):
             return table.target.astype(np.int64)
         return table.target.astype(str)
-    if table.target.dtype.kind not in "fiu":
-        raise TableError(
-            f"the target {table.target_name!r} holds text ({str(table.target[0])!r}), and regression needs "
-            "numbers; use the task classification or another target"
-        )
-    return table.target.astype(np.float64)
+    return numeric_target(table)
 
 
 def _reference_models(task: Task, random_state: int) -> dict[str, tuple[str, BaseEstimator]]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
 
 from underdetermined._layout import align, bullets, wrap
 from underdetermined.activations import Activation
 from underdetermined.bounds import MinimumWidth, minimum_width
 from underdetermined.empirical_width import EmpiricalWidth, WidthMeasurement, empirical_minimum_width, measure_widths
-from underdetermined.tables import Table
+from underdetermined.tables import Table, draw_rows, standardise
 
 _MEASURED_WIDTHS = 12
 _MOST_MEASURED_SEEDS = 10
@@ -150,16 +148,10 @@ def width_on_table(
     >>> found.minimum.bound("necessary").width
     20
     """
-    notes = []
-    n_rows = len(table.target)
-    if max_rows is not None and n_rows > max_rows:
-        rows = np.sort(np.random.default_rng(random_state).choice(n_rows, size=max_rows, replace=False))
-        table = table.sample(rows)
-        notes.append(
-            f"{max_rows} of {n_rows} rows were used, drawn at random (--max-rows 0 uses all): all rows together need more"
-        )
+    table, drawn = draw_rows(table, max_rows, random_state)
+    notes = [f"{note}: all rows together need more" for note in drawn]
     notes.append(f"inputs are standardised; the target {table.target_name!r} plays no part")
-    X = _standardised(table.inputs)
+    X = standardise(table.inputs)
     network: dict[str, Any] = {"activation": activation, "weight_scale": weight_scale, "bias_scale": bias_scale}
     progress("bounds on the width")
     minimum = minimum_width(
@@ -221,9 +213,3 @@ def _measured_text(measurement: WidthMeasurement) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.2g}" if np.isfinite(value) else "-"
-
-
-def _standardised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns of mean zero and variance one; powers of two taken out before keep their squares within float64."""
-    values = np.asarray(columns, dtype=np.float64)
-    return StandardScaler().fit_transform(np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1]))

@@ -55,7 +55,8 @@ def compare_activations(
         Infinite-width kernel of the last layer; neural tangent kernel, both layers trained; or the Gram matrix of a
         finite random layer.
     width : int, default=None
-        Neurons for ``kind="features"``, at least 1; None takes max(2 n, 512), as the estimators do.
+        Neurons for ``kind="features"``, at least 1; None takes max(2 n, 512): one width for
+        every activation, while the estimators ask a bound that depends on it where n is small.
     weight_scale : float or "auto", default="auto"
         Standard deviation of the hidden weights, greater than 0; "auto" is 1 / sqrt(d).
     bias_scale : float, default=1.0

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
-
 from underdetermined.activation_comparison._compare import Choice, compare_activations
 from underdetermined.activation_comparison._result import ActivationComparison, Kind
-from underdetermined.tables import Table, TableError, Task
+from underdetermined.tables import Table, Task, centred_targets, draw_rows, standardise
+
+_INDICATORS = "one centred indicator for each of its {} classes"
 
 
 def compare_on_table(
@@ -59,17 +57,17 @@ def compare_on_table(
     ------
     TableError
         If the target is the same in every row, or text where numbers are needed.
+    ValueError
+        If `max_rows` is smaller than 1, or an option is refused by `compare_activations`.
     """
-    notes = []
-    n_rows = len(table.target)
-    if max_rows is not None and n_rows > max_rows:
-        rows = np.sort(np.random.default_rng(random_state).choice(n_rows, size=max_rows, replace=False))
-        table = table.sample(rows)
-        notes.append(f"{max_rows} of {n_rows} rows were used, drawn at random (--max-rows 0 uses all)")
-    targets, treatment = _targets(table, task or table.task)
-    notes.append(f"inputs are standardised; the target {table.target_name!r} is {treatment}")
+    table, notes = draw_rows(table, max_rows, random_state)
+    task = task or table.task
+    targets = centred_targets(table, task)
+    is_regression = task == "regression"
+    treatment = "centred and scaled to unit variance" if is_regression else _INDICATORS.format(targets.shape[1])
+    notes += (f"inputs are standardised; the target {table.target_name!r} is {treatment}",)
     found = compare_activations(
-        _standardised(table.inputs),
+        standardise(table.inputs),
         targets,
         activations=activations,
         kind=kind,
@@ -79,24 +77,3 @@ def compare_on_table(
         progress=progress,
     )
     return replace(found, source=table.source, notes=(*notes, *found.notes))
-
-
-def _targets(table: Table, task: Task) -> tuple[NDArray[np.float64], str]:
-    values, codes = np.unique(table.target, return_inverse=True)
-    if len(values) < 2:
-        raise TableError(f"the target is {values[0]} in every row: there is nothing to learn; use another target")
-    if task == "classification":
-        indicators = np.eye(len(values))[codes]
-        return indicators - indicators.mean(axis=0), f"one centred indicator for each of its {len(values)} classes"
-    if table.target.dtype.kind not in "fiu":
-        raise TableError(
-            f"the target {table.target_name!r} holds text ({str(table.target[0])!r}), and regression needs "
-            "numbers; use the task classification or another target"
-        )
-    return _standardised(table.target[:, np.newaxis]), "centred and scaled to unit variance"
-
-
-def _standardised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns of mean zero and variance one; powers of two taken out before keep their squares within float64."""
-    values = np.asarray(columns, dtype=np.float64)
-    return StandardScaler().fit_transform(np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1]))

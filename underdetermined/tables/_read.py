@@ -1,4 +1,4 @@
-"""Tables of numbers from CSV files, and the data sets that scikit-learn carries.
+"""Tables from CSV files.
 
 The reader accepts what people export from a spreadsheet: gzip or plain, a header or none, comma, semicolon or
 tab. Everything that cannot be fitted (a missing cell, text among the inputs, a single column) is refused with
@@ -10,125 +10,16 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
-Task = Literal["regression", "classification"]
+from underdetermined.tables._datasets import DATASETS
+from underdetermined.tables._table import Table, TableError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "?"})
-_MOST_CLASSES = 20
-_FEWEST_ROWS_PER_CLASS = 5
-
-_LOADERS: dict[str, Callable[[], Any]] = {
-    "diabetes": load_diabetes,
-    "digits": load_digits,
-    "breast_cancer": load_breast_cancer,
-    "wine": load_wine,
-}
-
-DATASETS: tuple[str, ...] = tuple(_LOADERS)
-
-
-class TableError(ValueError):
-    """A table that cannot be read or used; the message names the place and the remedy."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Inputs and one target, both complete.
-
-    Parameters
-    ----------
-    inputs : ndarray of shape (n_rows, n_inputs)
-        Finite numbers, float64.
-    target : ndarray of shape (n_rows,)
-        Finite numbers, or text when the column holds class labels.
-    input_names : tuple of str
-        One name per input column.
-    target_name : str
-        Name of the target column.
-    source : str
-        The file or data set the table came from.
-    """
-
-    inputs: np.ndarray
-    target: np.ndarray
-    input_names: tuple[str, ...]
-    target_name: str
-    source: str
-
-    @property
-    def task(self) -> Task:
-        """``"classification"`` or ``"regression"``, read off the target.
-
-        Text is a class label. Numbers are class labels when they are whole, take between 2 and 20 values, and
-        every value stands for at least five rows on average.
-        """
-        if self.target.dtype.kind not in "fiu":
-            return "classification"
-        values = np.unique(self.target)
-        few = 2 <= len(values) <= min(_MOST_CLASSES, len(self.target) // _FEWEST_ROWS_PER_CLASS)
-        return "classification" if few and np.all(values == np.round(values)) else "regression"
-
-    def sample(self, rows: np.ndarray) -> "Table":
-        """The same table with the given rows only.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Row numbers, in the order wanted.
-
-        Returns
-        -------
-        Table
-            A new table; this one is unchanged.
-        """
-        return Table(self.inputs[rows], self.target[rows], self.input_names, self.target_name, self.source)
-
-
-def load_dataset(name: str) -> Table:
-    """One of the data sets installed with scikit-learn; nothing is downloaded.
-
-    Parameters
-    ----------
-    name : {"diabetes", "digits", "breast_cancer", "wine"}
-        Which data set.
-
-    Returns
-    -------
-    Table
-        Class labels are the class names where the data set has them.
-
-    Raises
-    ------
-    TableError
-        If there is no such data set.
-
-    Examples
-    --------
-    >>> from underdetermined.tables import load_dataset
-    >>> table = load_dataset("diabetes")
-    >>> table.inputs.shape, table.task
-    ((442, 10), 'regression')
-    """
-    if name not in _LOADERS:
-        raise TableError(f"there is no data set {name!r}; choose one of {', '.join(DATASETS)}")
-    bunch = _LOADERS[name]()
-    target = bunch.target
-    if "target_names" in bunch:
-        target = np.asarray(bunch.target_names)[target]
-    return Table(
-        np.ascontiguousarray(bunch.data, dtype=np.float64),
-        target,
-        tuple(str(feature) for feature in bunch.feature_names),
-        "target",
-        name,
-    )
 
 
 def read_table(
