@@ -228,12 +228,17 @@ def test_huge_matrices_have_a_density():
 
 
 def test_wrong_options(monkeypatch):
-    for name, value in (("tol", -1.0), ("tol", 1.0), ("max_iter", 0), ("max_iter", 2.5), ("seed", -1), ("seed", None)):
+    for name, value in (("tol", -1.0), ("tol", 1.0), ("max_iter", 0), ("seed", -1)):
         with pytest.raises(ValueError, match=f"{name}={value!r} is out of range"):
             extreme_eigenvalues(np.eye(2), **{name: value})
-    for name, value in (("n_probes", 1), ("n_steps", 0), ("n_steps", True)):
+    for name, value in (("n_probes", 1), ("n_steps", 0)):
         with pytest.raises(ValueError, match=f"{name}={value!r} is out of range"):
             spectral_density(np.eye(2), **{name: value})
+    for name, value in (("max_iter", 2.5), ("seed", None)):
+        with pytest.raises(TypeError, match=f"{name}={value!r} is not an integer"):
+            extreme_eigenvalues(np.eye(2), **{name: value})
+    with pytest.raises(TypeError, match="n_steps=True is not an integer"):
+        spectral_density(np.eye(2), n_steps=True)
     monkeypatch.setattr(_validation, "available_memory", lambda: 100)
     with pytest.raises(MemoryError, match="Cholesky factor of the 9 x 9 Gram matrix needs 648 bytes"):
         extreme_eigenvalues(np.eye(9))

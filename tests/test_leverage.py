@@ -231,10 +231,10 @@ def test_forms_and_scales_of_the_inputs(rows):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"width": 0}, ValueError, "width=0: pass an integer of at least 1"),
-        ({"width": 2.0}, ValueError, r"width=2\.0"),
-        ({"width": True}, ValueError, "width=True"),
-        ({"pool": 0}, ValueError, "pool=0: pass an integer of at least 1"),
+        ({"width": 0}, ValueError, "width=0 is out of range: pass an integer of at least 1"),
+        ({"width": 2.0}, TypeError, r"width=2\.0"),
+        ({"width": True}, TypeError, "width=True"),
+        ({"pool": 0}, ValueError, "pool=0 is out of range: pass an integer of at least 1"),
         ({"seed": -1}, ValueError, "seed=-1"),
         ({"weight_scale": 0.0}, ValueError, "weight_scale=0.0 is out of range"),
         ({"weight_scale": "big"}, TypeError, "weight_scale='big' is not a number"),

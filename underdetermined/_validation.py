@@ -318,3 +318,33 @@ def check_number(value: Any, name: str, *, low: float = 0.0, high: float = np.in
         bracket = "(" if low_open else "["
         raise ValueError(f"{name}={value!r} is out of range: pass a finite number in {bracket}{low:g}, {high:g})")
     return number
+
+
+def check_count(value: Any, name: str, *, low: int = 1) -> int:
+    """Check that an option is an integer of at least `low`.
+
+    Parameters
+    ----------
+    value : object
+        Option to check.
+    name : str
+        Name of the argument in the message.
+    low : int, default=1
+        Smallest value.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is not an integer.
+    ValueError
+        If it is smaller than `low`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}={value!r} is not an integer: pass an integer of at least {low}")
+    if value < low:
+        raise ValueError(f"{name}={value!r} is out of range: pass an integer of at least {low}")
+    return int(value)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from underdetermined._validation import check_matrix, check_memory, check_number, check_targets
+from underdetermined._validation import check_count, check_matrix, check_memory, check_number, check_targets
 from underdetermined.activation_comparison._notes import notes_on
 from underdetermined.activation_comparison._result import TOLERANCES, ActivationComparison, ActivationRow, Kind
 from underdetermined.activations import Activation, get_activation, names
@@ -111,7 +111,7 @@ def compare_activations(
     bias = check_number(bias_scale, "bias_scale")
     seed, layer = None, None
     if kind == "features":
-        width = _check_width(width, n)
+        width = max(2 * n, 512) if width is None else check_count(width, "width")
         seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
         check_memory(8 * (d + 1) * width, f"{width} hidden neurons with {d} inputs each")
         weights, biases = sample_gaussian(d, width, seed=seed)
@@ -175,13 +175,3 @@ def _check_activations(activations: Sequence[Choice] | Choice | None) -> list[tu
     if not chosen:
         raise ValueError("activations is empty: name at least one, or pass None for the whole catalogue")
     return [(label or str(activation), activation) for label, activation in chosen]
-
-
-def _check_width(width: Any, n_rows: int) -> int:
-    if width is None:
-        return max(2 * n_rows, 512)
-    if isinstance(width, bool) or not isinstance(width, int | np.integer):
-        raise TypeError(f"width={width!r} is not an integer: pass a whole number of neurons, or None for the default")
-    if width < 1:
-        raise ValueError(f"width={width!r} is out of range: at least one neuron is needed")
-    return int(width)

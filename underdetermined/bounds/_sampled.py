@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from underdetermined._validation import check_number
+from underdetermined._validation import check_count
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.bounds._bound import WidthBound
 from underdetermined.bounds._clipping import Clipping, clip_leverage
@@ -108,8 +108,8 @@ def min_width_leverage_sampled(
     ('estimate', True)
     """
     event = read_target(target, epsilon, failure_probability)
-    count = sample_size(problem.n_rows) if n_samples is None else _whole(n_samples, "n_samples", _FEWEST)
-    _whole(seed, "seed", 0)
+    count = sample_size(problem.n_rows) if n_samples is None else check_count(n_samples, "n_samples", low=_FEWEST)
+    check_count(seed, "seed", low=0)
     if problem.rank and not problem.is_resolved:
         return _estimate(no_width(_RESULT, unresolved_reason(problem), (resolved_assumption(problem),)))
     ratio = event.condition * problem.smallest / problem.largest if problem.rank else np.nan
@@ -143,14 +143,6 @@ def sample_size(n_rows: int) -> int:
     int
     """
     return max(8192, _LEAST_PER_ROW * n_rows, min(_MOST_PER_ROW * n_rows, _WORK // n_rows**2))
-
-
-def _whole(value: Any, name: str, low: int) -> int:
-    """Check an integer."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}={value!r} is not an integer: pass a whole number of at least {low}")
-    check_number(int(value), name, low=low)
-    return int(value)
 
 
 def _tail(found: Clipping, eta: float, count: int) -> Any:

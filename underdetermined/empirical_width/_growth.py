@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from underdetermined._validation import check_count
 from underdetermined.activations import Activation, get_activation
 from underdetermined.bounds import minimum_width
 from underdetermined.empirical_width._growth_result import Exponent, WidthGrowth
-from underdetermined.empirical_width._measure import check_count
 from underdetermined.empirical_width._search import empirical_minimum_width
 
 

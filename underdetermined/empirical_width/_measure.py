@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from underdetermined._validation import check_memory
+from underdetermined._validation import check_count, check_memory
 from underdetermined.activations import Activation
 from underdetermined.blocks import run_tiles, single_threaded_blas, thread_count
 from underdetermined.bounds import WidthProblem
@@ -19,34 +18,6 @@ from underdetermined.empirical_width._neurons import network_seed
 
 # Matrices of n x n numbers that a running network takes at most: sums, a factor of the features and its decomposition.
 MATRICES = 16
-
-
-def check_count(value: Any, name: str, *, low: int = 1) -> int:
-    """Check that an option is an integer of at least `low`.
-
-    Parameters
-    ----------
-    value : object
-        Option to check.
-    name : str
-        Name of the argument in the message.
-    low : int, default=1
-        Smallest value.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}={value!r} is not an integer: pass an integer of at least {low}")
-    if value < low:
-        raise ValueError(f"{name}={value!r} is out of range: pass an integer of at least {low}")
-    return int(value)
 
 
 def measure_widths(

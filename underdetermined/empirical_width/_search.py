@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from underdetermined._validation import check_memory, check_number
+from underdetermined._validation import check_count, check_memory, check_number
 from underdetermined.activations import Activation
 from underdetermined.blocks import run_tiles, single_threaded_blas, thread_count
 from underdetermined.bounds import WidthProblem
 from underdetermined.empirical_width._events import Event, Network, attainable_part
-from underdetermined.empirical_width._measure import MATRICES, check_count
+from underdetermined.empirical_width._measure import MATRICES
 from underdetermined.empirical_width._neurons import network_seed
 from underdetermined.empirical_width._result import EmpiricalWidth
 

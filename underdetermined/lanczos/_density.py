@@ -14,8 +14,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from underdetermined._linalg import rank_cutoff
 from underdetermined._matrix import as_matrix
-from underdetermined._validation import as_float, check_number, check_symmetric
-from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, check_count, power_of_two, random_directions
+from underdetermined._validation import as_float, check_count, check_number, check_symmetric
+from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, power_of_two, random_directions
 
 FloatArray = NDArray[np.float64]
 
@@ -228,6 +228,8 @@ def spectral_density(gram: Any, *, n_probes: int = 10, n_steps: int = 80, seed: 
 
     Raises
     ------
+    TypeError
+        If a number has the wrong type.
     ValueError
         If the matrix is not square, finite and symmetric, or a number is out of range.
     MemoryError
@@ -250,7 +252,7 @@ def spectral_density(gram: Any, *, n_probes: int = 10, n_steps: int = 80, seed: 
     >>> bool(abs(density.cumulative(2.5) - 0.5) < 5 * density.standard_error(2.5))
     True
     """
-    n_probes, n_steps = check_count(n_probes, "n_probes", 2), check_count(n_steps, "n_steps", 1)
+    n_probes, n_steps = check_count(n_probes, "n_probes", low=2), check_count(n_steps, "n_steps")
     if not isinstance(gram, LinearOperator) and not issparse(gram):
         gram = check_symmetric(gram, "gram")
     matrix = as_matrix(gram, "gram")

@@ -15,8 +15,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from underdetermined._linalg import EPS, cholesky_in_place, cholesky_solve, rank_cutoff
 from underdetermined._matrix import as_matrix
-from underdetermined._validation import check_memory, check_number, check_symmetric
-from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, check_count, power_of_two, random_directions
+from underdetermined._validation import check_count, check_memory, check_number, check_symmetric
+from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, power_of_two, random_directions
 
 FloatArray = NDArray[np.float64]
 
@@ -110,8 +110,11 @@ def extreme_eigenvalues(
 
     Raises
     ------
+    TypeError
+        If a number has the wrong type.
     ValueError
-        If the matrix is not square, finite and symmetric, or has an eigenvalue that is too negative for rounding.
+        If the matrix is not square, finite and symmetric, or has an eigenvalue too negative for rounding; if a number is
+        out of range.
     MemoryError
         If a copy of the matrix, or the Lanczos basis, cannot fit.
 
@@ -135,7 +138,7 @@ def extreme_eigenvalues(
     (4.0, 0.5, True)
     """
     tol = check_number(tol, "tol", high=1.0)
-    max_iter = check_count(max_iter, "max_iter", 1)
+    max_iter = check_count(max_iter, "max_iter")
     is_operator = isinstance(gram, LinearOperator) or issparse(gram)
     return (_of_operator if is_operator else _of_matrix)(gram, tol, max_iter, seed)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 
 from underdetermined._linalg import EPS
-from underdetermined._validation import check_memory
+from underdetermined._validation import check_count, check_memory
 
 FloatArray = NDArray[np.float64]
 
@@ -128,7 +128,7 @@ def random_directions(n: int, k: int, seed: int) -> FloatArray:
     ndarray of shape (n, k)
         Columns of norm one; the first ones do not depend on k.
     """
-    vectors = np.random.Generator(np.random.Philox(check_count(seed, "seed", 0))).standard_normal((k, n)).T
+    vectors = np.random.Generator(np.random.Philox(check_count(seed, "seed", low=0))).standard_normal((k, n)).T
     return vectors / np.linalg.norm(vectors, axis=0)
 
 
@@ -172,29 +172,3 @@ def power_of_two(size: float) -> float:
         1.0 for zero; its inverse is a normal number.
     """
     return float(2.0 ** np.clip(np.frexp(size)[1], -1021, 1021)) if size > 0.0 else 1.0
-
-
-def check_count(value: object, name: str, low: int) -> int:
-    """Check that an option is an integer of at least `low`.
-
-    Parameters
-    ----------
-    value : object
-        Option to check.
-    name : str
-        Name of the argument in the message.
-    low : int
-        Smallest value.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"{name}={value!r} is out of range: pass an integer of at least {low}")
-    return int(value)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from underdetermined._validation import check_memory, check_number
+from underdetermined._validation import check_count, check_memory, check_number
 from underdetermined.activations import Activation
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.features import FeatureMap
@@ -99,9 +99,7 @@ def sample_leverage(
         raise ValueError(f"X has shape {rows.shape}: pass a matrix with at least one row and one column")
     n, d = rows.shape
     size = max(POOL_PER_ROW * n, SMALLEST_POOL) if pool is None else pool
-    for name, value in (("width", width), ("pool", size)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name}={value!r}: pass an integer of at least 1")
+    width, size = check_count(width, "width"), check_count(size, "pool")
     check_memory(16 * d * size, f"a pool of {size} hidden neurons with {d} inputs each")
     check_memory(8 * (d + 4) * width, f"{width} hidden neurons with {d} inputs each")
     weights, biases = sample_gaussian(d, size, seed=seed)
