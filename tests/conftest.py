@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from underdetermined.cli import main
+
 
 @pytest.fixture(scope="module")
 def single_threaded_blas():
@@ -55,3 +57,28 @@ def data():
     for array in (X, y):
         array.flags.writeable = False
     return X, y
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs a command line and gives its exit code, standard output and standard error."""
+
+    def run_main(*words):
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_main
+
+
+@pytest.fixture(scope="module")
+def write_points(tmp_path_factory):
+    """Return a function that writes a CSV file with the columns height, x and y."""
+
+    def write(height, inputs):
+        path = tmp_path_factory.mktemp("data") / "points.csv"
+        rows = np.column_stack([height, inputs])
+        np.savetxt(path, rows, delimiter=",", header="height,x,y", comments="", fmt="%.17g")
+        return path
+
+    return write

@@ -18,18 +18,6 @@ FAST = ["--width", "40", "--cv", "2", "--max-rows", "60"]
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command line; return its exit code, standard output and standard error."""
-
-    def run_main(*words):
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
-
-
-@pytest.fixture
 def refuse(capsys):
     """Run a command line that argparse refuses; return the message."""
 
@@ -43,14 +31,11 @@ def refuse(capsys):
 
 
 @pytest.fixture(scope="module")
-def csv_file(tmp_path_factory):
+def csv_file(write_points):
     """Sixty rows with a header, the target in the first column."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((60, 2))
-    path = tmp_path_factory.mktemp("data") / "points.csv"
-    rows = np.column_stack([np.sin(inputs[:, 0]) + inputs[:, 1], inputs])
-    np.savetxt(path, rows, delimiter=",", header="height,x,y", comments="", fmt="%.17g")
-    return path
+    return write_points(np.sin(inputs[:, 0]) + inputs[:, 1], inputs)
 
 
 def test_fit_without_data_uses_diabetes(run):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,26 +13,16 @@ from underdetermined.tables import read_table
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def run_main(*words):
-        code = main(["report", *map(str, words)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
+def run(run):
+    return partial(run, "report")
 
 
 @pytest.fixture(scope="module")
-def csv_file(tmp_path_factory):
+def csv_file(write_points):
     """Fourteen rows, the target in the first column."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((14, 2))
-    path = tmp_path_factory.mktemp("data") / "points.csv"
-    rows = np.column_stack([np.sin(inputs[:, 0]) + inputs[:, 1], inputs])
-    np.savetxt(path, rows, delimiter=",", header="height,x,y", comments="", fmt="%.17g")
-    return path
+    return write_points(np.sin(inputs[:, 0]) + inputs[:, 1], inputs)
 
 
 @pytest.fixture(scope="module")

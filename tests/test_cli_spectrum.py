@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,27 +18,17 @@ FAST = ["--max-rows", "40", "--quiet"]
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def run_main(*words):
-        code = main(["spectrum", *map(str, words)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
+def run(run):
+    return partial(run, "spectrum")
 
 
 @pytest.fixture(scope="module")
-def csv_file(tmp_path_factory):
+def csv_file(write_points):
     """Thirty rows, the first and the last of them equal, the target in the first column."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((30, 2))
     inputs[-1] = inputs[0]
-    path = tmp_path_factory.mktemp("data") / "points.csv"
-    rows = np.column_stack([np.sin(inputs[:, 0]) + rng.standard_normal(30), inputs])
-    np.savetxt(path, rows, delimiter=",", header="height,x,y", comments="", fmt="%.17g")
-    return path
+    return write_points(np.sin(inputs[:, 0]) + rng.standard_normal(30), inputs)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,27 +17,17 @@ MEASURE = ["--measure", "--seeds", "6"]
 
 
 @pytest.fixture
-def run(capsys):
-    """Run the command; return its exit code, standard output and standard error."""
-
-    def run_main(*words):
-        code = main(["width", *map(str, words)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
+def run(run):
+    return partial(run, "width")
 
 
 @pytest.fixture(scope="module")
-def csv_file(tmp_path_factory):
+def csv_file(write_points):
     """Twenty rows, the first and the last of them equal, the target in the first column."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((20, 2))
     inputs[-1] = inputs[0]
-    path = tmp_path_factory.mktemp("data") / "points.csv"
-    rows = np.column_stack([rng.standard_normal(20), inputs])
-    np.savetxt(path, rows, delimiter=",", header="height,x,y", comments="", fmt="%.17g")
-    return path
+    return write_points(rng.standard_normal(20), inputs)
 
 
 def strict(text):
