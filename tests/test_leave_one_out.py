@@ -231,3 +231,11 @@ def test_copies_of_one_row_are_predicted_by_the_others(evaluate, weight, expecte
 def test_targets_whose_squares_overflow():
     with pytest.raises(ValueError, match=r"targets as large as 3e\+200 have squared errors that overflow: scale them down"):
         leave_one_out_path(LinearSystem(np.eye(3), [0.0, 3e200, 1.0]))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_features_that_all_vanish_leave_the_mean_or_zero(fit_intercept):
+    targets = np.array([1.0, 2.0, 6.0, 7.0])
+    path = leave_one_out_path(LinearSystem(np.zeros((4, 1)), targets, fit_intercept=fit_intercept))
+    left_out = (targets.sum() - targets) / 3.0 if fit_intercept else 0.0
+    np.testing.assert_allclose(path.errors, np.mean((targets - left_out) ** 2))

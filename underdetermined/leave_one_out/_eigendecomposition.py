@@ -128,4 +128,6 @@ def _filtered(basis: FloatArray, filters: FloatArray, coordinates: FloatArray) -
     for start in range(0, n_filters, step):
         part = slice(start, min(start + step, n_filters))
         right = coordinates[:, :, np.newaxis] * filters[:, np.newaxis, part]
-        yield part, (basis @ right.reshape(len(right), -1)).reshape(len(basis), k, -1)
+        # There may be no coordinates at all, whose count then does not tell the other one.
+        count = part.stop - part.start
+        yield part, (basis @ right.reshape(len(right), k * count)).reshape(len(basis), k, count)
