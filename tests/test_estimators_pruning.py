@@ -139,6 +139,19 @@ def test_features_without_any_information_leave_one_neuron(monkeypatch, dense_by
     np.testing.assert_allclose(network.predict([[0.0, 0.0]]), 3.0)
 
 
+@both
+@pytest.mark.parametrize("seed", range(4))
+def test_a_large_last_layer_that_the_intercept_cancels_is_no_excuse(model, seed):
+    """Rows that hardly differ: an interpolating network takes coefficients that leave no digits for the predictions."""
+    rng = np.random.default_rng(seed)
+    X, y = 1e-6 * rng.standard_normal((20, 2)), labels(rng.standard_normal(20), model)
+    network = model(400, activation="gaussian", alpha=0, random_state=0).fit(X, y)
+    before = answers(network, X)
+    with pytest.warns(ConvergenceWarning, match="change the training predictions"):
+        network.prune()
+    assert np.linalg.norm(answers(network, X) - before) > 1e-8 * np.linalg.norm(before)
+
+
 def test_narrow_networks_stay_whole(data):
     X, y = data
     network = RandomFeatureRegressor(30, alpha=0.1, random_state=0).fit(X, y)

@@ -191,7 +191,14 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
             if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or not 1 <= width <= self.width_:
                 raise ValueError(f"width={width!r} must be an integer from 1 to width_={self.width_}, or None.")
             width = int(width)
-        pruned = prune_layer(self.feature_map_, self._rows.inputs, np.atleast_2d(self.coef_).T, width, self._rows.weight)
+        pruned = prune_layer(
+            self.feature_map_,
+            self._rows.inputs,
+            np.atleast_2d(self.coef_).T,
+            width,
+            self._rows.weight,
+            self.solution_.intercept,
+        )
         self._is_pruned, self._gram = True, None
         self.feature_map_, self.width_ = pruned.layer, pruned.layer.width
         self._keep(replace(pruned.solution, intercept=self.solution_.intercept), pruned.layer)

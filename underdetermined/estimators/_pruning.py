@@ -31,7 +31,8 @@ class Pruned:
     solution : Solution
         Last layer; its residual is the difference from the training predictions of the wide network.
     deviation : float
-        Largest norm of that difference among the outputs, as a fraction of the norm of the predictions without intercept.
+        Largest norm of that difference among the outputs, as a fraction of the norm of the predictions, with or without the
+        intercept, whichever is smaller.
     """
 
     layer: FeatureMap
@@ -39,7 +40,9 @@ class Pruned:
     deviation: float
 
 
-def prune_layer(layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | None, weight: np.ndarray) -> Pruned:
+def prune_layer(
+    layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | None, weight: np.ndarray, intercept: np.ndarray
+) -> Pruned:
     """Keep `width` neurons and solve for the last layer that repeats ``layer(inputs) @ coef``.
 
     Parameters
@@ -54,6 +57,8 @@ def prune_layer(layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | N
         Neurons to keep; None keeps as many as the numerical rank of the features.
     weight : ndarray of shape (n,)
         Weights of the rows, which matter where the neurons are too few to repeat every prediction.
+    intercept : ndarray of shape (k,)
+        What the wide network adds to its last layer.
 
     Returns
     -------
@@ -72,7 +77,9 @@ def prune_layer(layer: FeatureMap, inputs: Any, coef: np.ndarray, width: int | N
     is_plain = kept.width >= len(weight) or bool((weight == weight[0]).all())
     solution = solve(features, predictions, sample_weight=None if is_plain else weight)
     stored = solution.coef.astype(coef.dtype).astype(np.float64)
-    difference, size = column_norms(predictions - features @ stored), column_norms(predictions)
+    difference = column_norms(predictions - features @ stored)
+    # Last layer and intercept may be large and of opposite sign: then the predictions are what counts.
+    size = np.minimum(column_norms(predictions), column_norms(predictions + intercept))
     deviation = float((difference / np.where(size > 0.0, size, 1.0)).max())
     return Pruned(kept, replace(solution, residual_norm=difference), deviation)
 
