@@ -48,6 +48,7 @@ def test_readme():
     assert 0.4 < score < 0.6
     assert "neural tangent kernel" in foreseen
     assert "Rank 5 of 6" in foreseen
+    assert "leverage_sampled *" in foreseen
 
 
 @pytest.mark.parametrize("name", ["underdetermined", *MODULES])
