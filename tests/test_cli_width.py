@@ -225,3 +225,20 @@ def test_text_fits_and_names_its_reason(activation):
     assert " ".join(found.minimum.reason.split()) in " ".join(text.split())
     assert "measured" in text
     assert repr(found) == f"<TableWidth of wine: {found.minimum.recommended.width} neurons recommended>"
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [([], 1000), (["--measure"], 300), (["--plot", "a.png"], 300), (["--measure", "--max-rows", 0], None)],
+)
+def test_rows_of_an_experiment_are_fewer(run, monkeypatch, tmp_path, words, limit):
+    asked = {}
+
+    def record(table, **options):
+        asked.update(options)
+        raise ValueError("asked")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_width, "width_on_table", record)
+    assert run(*words)[0] == 2
+    assert asked["max_rows"] == limit

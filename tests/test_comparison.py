@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import underdetermined.comparison
 from underdetermined import RandomFeatureClassifier, RandomFeatureRegressor, Status
 from underdetermined.comparison import compare
+from underdetermined.crossvalidation import to_unit_scale
 from underdetermined.tables import Table, TableError, load_dataset
 
 
@@ -153,3 +154,18 @@ def test_numbers_can_be_classes():
     assert table.target.dtype.kind == "i"
     comparison = compare(table, task="classification", width=100, folds=2)
     assert comparison.scores[0].predictions.dtype.kind == "i"
+
+
+@pytest.mark.parametrize("exponent", [-1000, 990])
+def test_unit_of_the_target_changes_no_ratio(exponent):
+    targets, predictions = np.array([1.0, -2.0, 0.5]), np.array([0.9, -2.1, 0.75])
+    scaled = to_unit_scale(np.ldexp(targets, exponent), np.ldexp(predictions, exponent))
+    np.testing.assert_array_equal(scaled, to_unit_scale(targets, predictions))
+
+
+def test_tiny_targets_are_compared_without_a_warning():
+    X = np.random.default_rng(0).standard_normal((20, 2))
+    found = compare(Table(X, 1e-300 * X[:, 0], ("a", "b"), "y", "tiny"), width=64, folds=2)
+    assert found.fits[0].training_residual < 1e-10
+    assert found.scores[2].mean > 0.9  # Ridge, for which the unit of a linear target plays no part
+    assert all(np.isfinite(score.mean) for score in found.scores)

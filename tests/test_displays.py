@@ -1,5 +1,7 @@
 """Displays: what is drawn are the numbers of the result."""
 
+import dataclasses
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -134,7 +136,7 @@ def test_regression_figure(tmp_path):
     points = scatter.collections[0].get_offsets()
     np.testing.assert_allclose(points, np.column_stack([comparison.scores[1].predictions, comparison.targets]))
     assert scatter.get_xlabel() == "predicted target"
-    assert f"R2 {comparison.scores[1].mean:.3f}" in scatter.get_title()
+    assert f"R\u00b2 {comparison.scores[1].mean:.3f}" in scatter.get_title()
     assert path.get_xlabel() == "penalty alpha"
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -153,3 +155,12 @@ def test_global_style_is_left_alone(estimator):
     before = dict(matplotlib.rcParams)
     draw_comparison(compare(load_dataset("diabetes"), width=32, folds=2, max_rows=40))
     assert dict(matplotlib.rcParams) == before
+
+
+def test_long_names_of_classes_leave_room_for_the_matrix():
+    table = load_dataset("wine")
+    names = np.array(["short", "exactly sixteen!", "a name of a class that goes on and on"])
+    table = dataclasses.replace(table, target=names[np.unique(table.target, return_inverse=True)[1]])
+    (axes,) = draw_comparison(compare(table, width=32, folds=2, alpha=0.1)).axes
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == ["a name of a cla\u2026", "exactly sixteen!", "short"]

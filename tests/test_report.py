@@ -1,5 +1,6 @@
 """The page: complete, harmless, and with the numbers of the study."""
 
+import re
 import sys
 from base64 import b64decode
 from dataclasses import replace
@@ -11,6 +12,9 @@ import pytest
 
 from underdetermined.displays._study import draw_study, encode_figure
 from underdetermined.report import report_html
+from underdetermined.report._html import number
+from underdetermined.report._results import scores_section
+from underdetermined.report._sections import descent_section
 from underdetermined.study import findings, study
 from underdetermined.tables import Table
 
@@ -169,3 +173,25 @@ def test_missing_matplotlib_is_named(regression, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'underdetermined\[plot\]'"):
         report_html(regression)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\u2013"),
+        (-np.inf, "\u2212\u221e"),
+        (0.0, "0"),
+        (-0.25, "\u22120.25"),
+        (-2685.6, "\u22122,686"),
+        (2.5e-9, "2.5\u00b710\u207b\u2079"),
+        (1e-8, "10\u207b\u2078"),
+        (4.57e10, "4.57\u00b710\u00b9\u2070"),
+    ],
+)
+def test_numbers_have_one_style(value, text):
+    assert number(value) == text
+
+
+def test_no_number_is_written_as_in_a_program(regression):
+    text = "".join(section(regression, "") for section in (descent_section, scores_section))
+    assert re.search(r"\de[-+]?\d", text) is None

@@ -10,6 +10,7 @@ import pytest
 from underdetermined.activation_comparison import compare_on_table
 from underdetermined.spectrum import Spectrum
 from underdetermined.study import SECTIONS, findings, prepare_table, run_descent, study, summarise_table
+from underdetermined.study._findings import percent, scientific, whole
 from underdetermined.study._snippets import loading_code
 from underdetermined.tables import Table, TableError, load_dataset, read_table
 
@@ -95,7 +96,7 @@ def test_contradiction_is_found_and_priced(found, odd_table):
     assert found.attainability[0].rank == 29
     lost = abs(odd_table.target[7] - odd_table.target[29]) / np.sqrt(2) / (np.sqrt(30) * odd_table.target.std())
     assert found.lost[0] == pytest.approx(lost)
-    assert f"{100 * lost:.2g}\u202f%" in findings(found).sentence
+    assert f"{100 * lost:.2g}%" in findings(found).sentence
     assert any("(7, 29)" in note for note in found.data.notes)
 
 
@@ -106,7 +107,7 @@ def test_findings_quote_the_parts(found):
     assert figures["best conditioned"].value == found.spectra.best.activation
     assert figures["neurons, measured"].value == str(found.width.empirical.width)
     for score in found.scores.scores[-2:]:
-        assert f"{score.label} {score.mean:.3f}" in said.sentence
+        assert f"{score.label} {score.mean:.3f}".replace("-", "\u2212") in said.sentence
     assert said.sentence.endswith(".")
 
 
@@ -229,3 +230,22 @@ def test_loading_code_is_tried_before_it_is_given(tmp_path):
         np.testing.assert_array_equal(names["table"].target, loaded.target)
     assert "# table = Table(" in loading_code(table)
     assert "# table = Table(" in loading_code(make_table([[0.5]], [1.0], source=str(with_header)))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2.54, "2.5"),
+        (954.0, "954"),
+        (9612.0, "9.6\u00b710\u00b3"),
+        (0.0123, "1.2\u00b710\u207b\u00b2"),
+        (4.6e10, "4.6\u00b710\u00b9\u2070"),
+    ],
+)
+def test_powers_of_ten_only_where_they_help(value, text):
+    assert scientific(value) == text
+
+
+def test_counts_and_shares_in_words():
+    assert (whole(6417974), whole(4.6e10)) == ("6,417,974", "4.6\u00b710\u00b9\u2070")
+    assert [percent(share) for share in (0.434, 0.0123, 1e-6)] == ["43%", "1.2%", "less than 0.01%"]

@@ -11,9 +11,9 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
+from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings, to_unit_scale
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 from underdetermined.solution import Status
 from underdetermined.tables import Table, Task, draw_rows, numeric_target
@@ -229,8 +229,8 @@ def compare(
         fits.append(_fit_summary(label, fitted, table.inputs, targets, seconds))
         notes.extend(_advice(fits[-1]))
         pipelines.append(fitted)
-        models[f"random features, {label}"] = (f"{activation}, width {width}, alpha {penalty}", pipeline)
-    models |= _reference_models(task, random_state)
+        models[f"random features, {label}"] = (f"{activation}, width {width}, {_penalty_text(penalty)}", pipeline)
+    models |= _reference_models(task, targets, random_state)
 
     scores = []
     for label, (settings, model) in models.items():
@@ -241,6 +241,10 @@ def compare(
         notes.extend(f"{label}: {note}" for note in score.notes)
     notes = list(dict.fromkeys(notes))
     return Comparison(table, targets, task, tuple(fits), tuple(scores), pipelines[-1], tuple(notes))
+
+
+def _penalty_text(alpha: float | str) -> str:
+    return "alpha by leave-one-out" if alpha == "loo" else f"alpha {alpha:g}"
 
 
 def _label(alpha: float | str) -> str:
@@ -255,7 +259,7 @@ def _targets(table: Table, task: Task) -> np.ndarray:
     return numeric_target(table)
 
 
-def _reference_models(task: Task, random_state: int) -> dict[str, tuple[str, BaseEstimator]]:
+def _reference_models(task: Task, targets: np.ndarray, random_state: int) -> dict[str, tuple[str, BaseEstimator]]:
     mlp_settings = f"100 relu units, Adam, at most {_MLP_MAX_ITER} epochs"
     if task == "classification":
         mlp = MLPClassifier(max_iter=_MLP_MAX_ITER, random_state=random_state)
@@ -263,14 +267,23 @@ def _reference_models(task: Task, random_state: int) -> dict[str, tuple[str, Bas
             "RidgeClassifier": ("alpha 1", make_pipeline(StandardScaler(), RidgeClassifier())),
             "MLPClassifier": (mlp_settings, make_pipeline(StandardScaler(), mlp)),
         }
-    # Adam's default step suits targets of unit scale: raw ones would make the MLP look worse than it is.
+    # Adam's default step suits targets of unit scale: raw ones would make the MLP look worse than it is. StandardScaler
+    # takes tiny targets for constant ones, so that a power of two goes first.
+    exponent = -int(np.frexp(np.abs(targets).max())[1])
+    unit = FunctionTransformer(
+        _times_power, _times_power, kw_args={"exponent": exponent}, inv_kw_args={"exponent": -exponent}
+    )
     mlp = TransformedTargetRegressor(
-        MLPRegressor(max_iter=_MLP_MAX_ITER, random_state=random_state), transformer=StandardScaler()
+        MLPRegressor(max_iter=_MLP_MAX_ITER, random_state=random_state), transformer=make_pipeline(unit, StandardScaler())
     )
     return {
         "Ridge": ("alpha 1", make_pipeline(StandardScaler(), Ridge())),
         "MLPRegressor": (f"{mlp_settings}, standardised targets", make_pipeline(StandardScaler(), mlp)),
     }
+
+
+def _times_power(values: np.ndarray, exponent: int) -> np.ndarray:
+    return np.ldexp(values, exponent)
 
 
 def _fit_summary(
@@ -284,6 +297,7 @@ def _fit_summary(
         values = pipeline.decision_function(inputs)
     else:
         fitted, values = targets, pipeline.predict(inputs)
+    fitted, values = to_unit_scale(fitted, values)
     residual = np.linalg.norm(fitted - values) / np.linalg.norm(fitted - fitted.mean(axis=0))
     return Fit(
         label,

@@ -147,9 +147,27 @@ def cross_validate(
             start = perf_counter()
             predictions[test] = clone(model).fit(inputs[train], targets[train]).predict(inputs[test])
             elapsed += perf_counter() - start
-        values.append(float(score(targets[test], predictions[test])))
+        pair = targets[test], predictions[test]
+        values.append(float(score(*(to_unit_scale(*pair) if task == "regression" else pair))))
     seconds = elapsed / len(splits)
     return Score(label, settings, tuple(values), seconds, predictions, tuple(dict.fromkeys(notes)))
+
+
+def to_unit_scale(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both divided by one power of two, so that the squares of the largest target neither overflow nor vanish.
+
+    Parameters
+    ----------
+    targets, predictions : ndarray of the same shape
+        Numbers.
+
+    Returns
+    -------
+    tuple of ndarray
+        Targets of magnitude at most 1, and the predictions in the same unit: ratios of errors do not change.
+    """
+    exponent = -np.frexp(np.abs(targets).max())[1]
+    return np.ldexp(targets, exponent), np.ldexp(predictions, exponent)
 
 
 @contextmanager

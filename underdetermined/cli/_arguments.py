@@ -19,8 +19,12 @@ def add_command(
     max_rows: int,
     *,
     has_task: bool = True,
+    measured_rows: int | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a command that works on a table, with the options that choose the table."""
+    """Add a command that works on a table, with the options that choose the table.
+
+    Where `measured_rows` limits an experiment, the command chooses between both limits: ``max_rows`` is None unless given.
+    """
     command = commands.add_parser(
         name,
         help=summary,
@@ -29,11 +33,12 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
-    _add_data(command, max_rows, has_task)
+    _add_data(command, max_rows, has_task, measured_rows)
     return command
 
 
-def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool) -> None:
+def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool, measured_rows: int | None) -> None:
+    usual = f"{max_rows}" if measured_rows is None else f"{max_rows}; {measured_rows} with an experiment"
     source = command.add_argument_group("data")
     source.add_argument(
         "data",
@@ -63,9 +68,9 @@ def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool) -
     source.add_argument(
         "--max-rows",
         type=integer(0),
-        default=max_rows,
+        default=max_rows if measured_rows is None else None,
         metavar="N",
-        help="use at most N rows, drawn at random; 0 uses all [%(default)s]",
+        help=f"use at most N rows, drawn at random; 0 uses all [{usual}]",
     )
 
 

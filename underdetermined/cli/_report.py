@@ -67,5 +67,5 @@ def _summary(found: Study) -> str:
     parts = [wrap(title), wrap(result.sentence), align([(f.label, f.value, f.detail) for f in result.figures], left=(0, 2))]
     if found.problems:
         parts.append("missing\n" + bullets([f"{section}: {reason}" for section, reason in found.problems.items()]))
-    # The page separates digits by narrow spaces, which not every terminal knows.
-    return "\n\n".join(parts).replace("\u202f", " ")
+    # The page has true minus signs, which not every terminal knows.
+    return "\n\n".join(parts).replace("\u2212", "-")

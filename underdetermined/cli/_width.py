@@ -10,7 +10,7 @@ from underdetermined.cli._printing import print_figure, print_json, reporter
 from underdetermined.displays import WidthDisplay
 from underdetermined.width_table import width_on_table
 
-_MAX_ROWS = 1000
+_MAX_ROWS, _MEASURED_ROWS = 1000, 300  # an experiment decomposes matrices by the hundred
 _EPSILON, _SEEDS = 0.5, 40
 
 _DESCRIPTION = """\
@@ -24,7 +24,9 @@ the text says why. Inputs are standardised; the target column is left aside.
 def add_width(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser."""
     summary = "say how many hidden neurons a table needs, and why"
-    width = add_command(commands, "width", _run, summary, _DESCRIPTION, _MAX_ROWS, has_task=False)
+    width = add_command(
+        commands, "width", _run, summary, _DESCRIPTION, _MAX_ROWS, has_task=False, measured_rows=_MEASURED_ROWS
+    )
     model = width.add_argument_group("network")
     add_activation(model)
     model.add_argument("--no-bias", action="store_true", help="a hidden layer without biases")
@@ -67,6 +69,10 @@ def _run(options: argparse.Namespace) -> int:
     check_data(options)
     check_plot(options.plot)
     table = read(options)
+    is_measured = options.measure or options.plot is not None
+    max_rows = options.max_rows
+    if max_rows is None:
+        max_rows = _MEASURED_ROWS if is_measured else _MAX_ROWS
     progress = reporter(options)
     found = width_on_table(
         table,
@@ -76,9 +82,9 @@ def _run(options: argparse.Namespace) -> int:
         failure_probability=options.failure_probability,
         weight_scale="auto" if options.weight_scale is None else options.weight_scale,
         bias_scale=0.0 if options.no_bias else 1.0,
-        n_seeds=(options.seeds or _SEEDS) if options.measure or options.plot is not None else None,
+        n_seeds=(options.seeds or _SEEDS) if is_measured else None,
         random_state=options.seed,
-        max_rows=options.max_rows or None,
+        max_rows=max_rows or None,
         progress=progress,
     )
     progress("")

@@ -11,6 +11,7 @@ from underdetermined.comparison import Comparison
 from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
 
 _FONT_SIZE = 14
+_LONGEST_LABEL = 16
 
 
 def draw_comparison(comparison: Comparison) -> Any:
@@ -41,11 +42,17 @@ def draw_comparison(comparison: Comparison) -> Any:
         figure = Figure(figsize=(13 if has_path else 7, 5.8), layout="constrained")
         axes = figure.subplots(1, 2 if has_path else 1, squeeze=False)[0]
         _draw_predictions(comparison, axes[0])
-        axes[0].set_title(f"{score.label}\nout of fold, {comparison.metric} {score.mean:.3f}")
+        metric = comparison.metric.replace("R2", "R\u00b2")
+        axes[0].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
         if has_path:
             LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=axes[1])
             axes[1].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
     return figure
+
+
+def _short(label: str) -> str:
+    """The name of a class, cut where it would leave no room for the matrix."""
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026"
 
 
 def _draw_predictions(comparison: Comparison, ax: Any) -> None:
@@ -53,7 +60,7 @@ def _draw_predictions(comparison: Comparison, ax: Any) -> None:
 
     predictions = comparison.scores[len(comparison.fits) - 1].predictions
     if comparison.task == "classification":
-        labels = [str(label) for label in comparison.estimator.classes_]
+        labels = [_short(str(label)) for label in comparison.estimator.classes_]
         ConfusionMatrixDisplay.from_predictions(
             comparison.targets,
             predictions,

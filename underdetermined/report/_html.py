@@ -8,6 +8,7 @@ from html import escape
 from math import isfinite, isnan
 
 MISSING = "\u2013"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def render(cell: Cell) -> str:
     return cell.html if isinstance(cell, Markup) else escape(cell)
 
 
-def number(value: float | None, digits: int = 3) -> Cell:
-    """Write a number with few digits, powers of ten as such.
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with few digits, all of a large one below a million, and powers of ten as such.
 
     Parameters
     ----------
@@ -53,20 +54,21 @@ def number(value: float | None, digits: int = 3) -> Cell:
 
     Returns
     -------
-    str or Markup
+    str
         A dash for None and nan, "never ends" signs for infinities.
     """
     if value is None or isnan(value):
         return MISSING
     if not isfinite(value):
         return "\u221e" if value > 0 else "\u2212\u221e"
-    text = f"{value:.{digits}g}"
-    mantissa, _, exponent = text.partition("e")
+    if 1e3 <= abs(value) < 1e6:
+        return f"{value:,.0f}".replace("-", "\u2212")
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
     mantissa = mantissa.replace("-", "\u2212")
     if not exponent:
         return mantissa
-    power = str(int(exponent)).replace("-", "\u2212")
-    return Markup(f"{mantissa}\u00b710<sup>{power}</sup>")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    return power if mantissa == "1" else f"{mantissa}\u00b7{power}"
 
 
 def table(

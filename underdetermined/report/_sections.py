@@ -140,18 +140,20 @@ def descent_section(study: Study, figure: str) -> str:
     """
     run = study.descent
     assert run is not None
-    last = run.trajectory.n_iter
+    last, rate = run.trajectory.n_iter, run.forecast.learning_rate
     course = [(f"{step:,}", *(number(value, 6) for value in values)) for step, *values in run.course]
     steps = [(number(tolerance), "never" if isinf(count) else _steps(count)) for tolerance, count in run.steps]
     floor = run.forecast.unresolved_fraction
-    stays = f" A share of {floor:.1e} of the residual lies along unresolved eigenvalues and stays." if floor > 1e-12 else ""
-    approximation = "diverges" if isinf(run.kernel_error) else f"stays within {run.kernel_error:.1e} of |y|"
+    stays = ""
+    if floor > 1e-12:
+        stays = f" A share of {number(floor, 2)} of the residual lies along unresolved eigenvalues and stays."
+    approximation = "diverges" if isinf(run.kernel_error) else f"stays within {number(run.kernel_error, 2)} of |y|"
     return "\n".join(
         [
             lead(
                 f"The last layer of {run.width:,} random {study.activation} neurons was trained for {last:,} steps. The "
                 f"forecast, made before the first step from {run.forecast.spectrum.n_rows} eigenvalues, is never further "
-                f"from the measured residual than {run.error:.0e} of |y|."
+                f"from the measured residual than {number(run.error, 1)} of |y|."
             ),
             figure,
             '<div class="beside">',
@@ -159,8 +161,8 @@ def descent_section(study: Study, figure: str) -> str:
             table(("residual / |y|", "steps, forecast"), steps),
             "</div>",
             remark(
-                f"Learning rate 1 / largest eigenvalue = {run.forecast.learning_rate:.4g}, coefficients start at zero. The "
-                f"forecast from the infinite-width kernel, which has not seen the layer, {approximation}.{stays}"
+                f"Learning rate 1 / largest eigenvalue = {number(rate, 4)}, coefficients start at zero. "
+                f"The forecast from the infinite-width kernel, which has not seen the layer, {approximation}.{stays}"
             ),
         ]
     )

@@ -73,6 +73,7 @@ section{padding:1rem .95rem .9rem;border-radius:.6rem}.sentence{font-size:1.05re
 .figures{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}.figures .value{font-size:1.25rem}
 .figures div{padding:.6rem .7rem}
 .figures div:last-child:nth-child(odd){grid-column:1/-1}
+.plain thead th{white-space:normal;overflow-wrap:normal}
 .plain tbody th.left{white-space:normal;overflow-wrap:normal;min-width:6.5rem}.paper{padding:.35rem}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--text:#000;--faint:#444;--line:#ccc;--accent:#000;
 --code:#fff;

@@ -76,7 +76,7 @@ def findings(study: Study) -> Findings:
 
 def _attainable_clause(study: Study) -> Iterator[str]:
     found, lost = study.attainability[0], study.lost[0]
-    rows = f"{found.n_rows} rows" if found.n_rows == study.data.n_rows else f"{found.n_rows} rows drawn for it"
+    rows = f"{whole(found.n_rows)} rows" + ("" if found.n_rows == study.data.n_rows else " drawn for it")
     if not found.deficiency:
         yield f"a wide enough {study.activation} layer fits every target on the {rows}"
     elif lost <= _NEGLIGIBLE:
@@ -103,10 +103,10 @@ def _score_clause(study: Study) -> Iterator[str]:
         return
     n_fits = len(study.scores.fits)
     network = max(study.scores.scores[:n_fits], key=lambda score: score.mean)
-    others = " and ".join(f"{score.label} {score.mean:.3f}" for score in study.scores.scores[n_fits:])
+    others = " and ".join(f"{score.label} {_score(score.mean)}" for score in study.scores.scores[n_fits:])
     kind = network.label.rpartition(", ")[2]
     metric = study.scores.metric.replace("R2", "R\u00b2")
-    yield f"cross-validated {metric} is {network.mean:.3f} for random features ({kind}), {others}"
+    yield f"cross-validated {metric} is {_score(network.mean)} for random features ({kind}), {others}"
 
 
 def _figures(study: Study) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _figures(study: Study) -> Iterator[Finding]:
     if found.deficiency:
         count = "one condition" if found.deficiency == 1 else f"{found.deficiency} conditions"
         conditions = f"{count} on the targets; {percent(study.lost[0])} of this one is lost"
-    yield Finding("attainable dimensions", f"{found.rank} of {found.n_rows}", conditions)
+    yield Finding("attainable dimensions", f"{whole(found.rank)} of {whole(found.n_rows)}", conditions)
     if study.spectra is not None and study.spectra.best is not None:
         best = study.spectra.best
         condition = best.attainable_condition
@@ -130,7 +130,7 @@ def _figures(study: Study) -> Iterator[Finding]:
     if study.scores is not None:
         metric = study.scores.metric.replace("R2", "R\u00b2")
         best_score = max(study.scores.scores, key=lambda score: score.mean)
-        yield Finding(metric, f"{best_score.mean:.3f}", f"{best_score.label}, cross-validated")
+        yield Finding(metric, _score(best_score.mean), f"{best_score.label}, cross-validated")
 
 
 def _width_figure(study: Study) -> Iterator[Finding]:
@@ -144,8 +144,12 @@ def _width_figure(study: Study) -> Iterator[Finding]:
         yield Finding("neurons", whole(recommended.width), f"recommended ({recommended.name})")
 
 
+def _score(value: float) -> str:
+    return f"{value:.3f}".replace("-", "\u2212")
+
+
 def whole(value: float) -> str:
-    """A count: digits in groups of three below ten million, else two digits and an exponent.
+    """A count: digits in groups of three below ten million, else two digits and a power of ten.
 
     Parameters
     ----------
@@ -155,13 +159,13 @@ def whole(value: float) -> str:
     Returns
     -------
     str
-        With narrow spaces between the groups.
+        With commas between the groups.
     """
-    return f"{value:,.0f}".replace(",", "\u202f") if value < 1e7 else scientific(float(value))
+    return f"{value:,.0f}" if value < 1e7 else scientific(float(value))
 
 
 def scientific(value: float) -> str:
-    """A number with two digits and a power of ten.
+    """A number with two digits, and a power of ten if it is large or small.
 
     Parameters
     ----------
@@ -174,6 +178,8 @@ def scientific(value: float) -> str:
         Such as 9.6·10³.
     """
     mantissa, exponent = f"{value:.1e}".split("e")
+    if 0 <= int(exponent) < 3:
+        return f"{value:.2g}" if int(exponent) < 2 else f"{value:.0f}"
     return f"{mantissa}\u00b710{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
@@ -188,8 +194,8 @@ def percent(share: float) -> str:
     Returns
     -------
     str
-        Below a tenth of a thousandth, "less than 0.01 %".
+        Below a tenth of a thousandth, "less than 0.01%".
     """
     if share < 1e-4:
-        return "less than 0.01\u202f%"
-    return (f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}") + "\u202f%"
+        return "less than 0.01%"
+    return (f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}") + "%"

@@ -24,7 +24,7 @@ from underdetermined.study._width import study_width
 from underdetermined.tables import Table, Task
 
 SCORE_MAX_ROWS = 3000
-KERNEL_MAX_ROWS = 500
+KERNEL_MAX_ROWS = 450
 _MOST_FOLDS = 5
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "numba", "matplotlib")
 
@@ -70,7 +70,7 @@ def study(
     Notes
     -----
     The data are summarised over all rows; attainability and scores are computed on at most `max_rows` of them, and what
-    needs eigenvalues (spectra, descent, widths) on at most 500, drawn at random: these parts cost O(n^3) for each
+    needs eigenvalues (spectra, descent, widths) on at most 450, drawn at random: these parts cost O(n^3) for each
     activation and each random network.
 
     References
