@@ -200,11 +200,13 @@ def test_repeated_rows_change_nothing():
     assert bounds[0].details["eta"] == pytest.approx(bounds[1].details["eta"], rel=1e-6)
 
 
-def test_scale_of_homogeneous_features_changes_nothing():
-    widths = {
-        min_width_leverage_sampled(WidthProblem.from_data(factor * rows(), bias_scale=0.0), n_samples=8192).width
-        for factor in (1.0, 1e-3, 1e5)
-    }
+@pytest.mark.parametrize("activation", ["relu", "squared_relu"])
+def test_scale_of_homogeneous_features_changes_nothing(activation):
+    widths = set()
+    for factor in (1.0, 1e-3, 1e5, 1e-65, 1e70):
+        problem = WidthProblem.from_data(factor * rows(8), activation=activation, bias_scale=0.0)
+        target = 3.0 * problem.largest / problem.smallest
+        widths.add(min_width_leverage_sampled(problem, target=target, n_samples=8192).width)
     assert len(widths) == 1
 
 

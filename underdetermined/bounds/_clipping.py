@@ -35,18 +35,15 @@ class Clipping:
     ----------
     tau : float
         The threshold.
-    eta : float
-        Estimate of ``lambda_max(E[(1 - tau / l)_+ K^{+1/2} a a.T K^{+1/2}])``, on average not too small.
     low, high : float
-        Interval for it.
+        Interval for ``eta = lambda_max(E[(1 - tau / l)_+ K^{+1/2} a a.T K^{+1/2}])``.
     largest : float
         Largest leverage in the sample.
     square : float
-        Mean of |a|^4 over one half of the sample, plus its sampling error.
+        Mean of |a|^4 / lambda_max^2 over one half of the sample, plus its sampling error.
     """
 
     tau: float
-    eta: float
     low: float
     high: float
     largest: float
@@ -97,18 +94,20 @@ def clip_leverage(
     direction = first.weakest(tau, beyond)
 
     left, tail, largest, fourth = [], [], float(first.leverage.max()), []
+    size = sqrt(problem.spectrum.largest - problem.rounding)
     for features, white in _white_tiles(problem, stream, range(half, 2 * half)):
         leverage = np.einsum("ij,ij->j", white, white)
         largest = max(largest, float(leverage.max()))
         left.append(_kept(leverage, tau) * (direction @ white) ** 2)
         tail.append(_scaled_tail(white, leverage, tau))
+        features /= size  # the fourth power of a feature soon overflows
         fourth.append(np.einsum("ij,ij->j", features, features) ** 2)
     eta, error = _loss(np.hstack(tail), half)
     kept, kept_error = _mean(np.concatenate(left))
     square, square_error = _mean(np.concatenate(fourth))
     high = max(eta + QUANTILE * error, 1.0 - kept + QUANTILE * kept_error)
     low = max(0.0, 1.0 - kept - QUANTILE * kept_error)
-    return Clipping(tau, max(eta, 1.0 - kept), min(low, high), high, largest, square + QUANTILE * square_error)
+    return Clipping(tau, low, high, largest, square + QUANTILE * square_error)
 
 
 class _First:

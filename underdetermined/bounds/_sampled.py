@@ -122,8 +122,8 @@ def min_width_leverage_sampled(
         found = clip_leverage(problem, count, seed, lambda tau, eta: float(tail_costs(tau, eta, planned)[0]))
     if found is None or found.high >= planned:
         return _unsettled(count, problem, found)
-    spread = log(found.square) - 2.0 * log(problem.spectrum.largest - problem.rounding)
-    bound, optimistic = (_width(problem, event, _tail(found, eta, count), spread) for eta in (found.high, found.low))
+    ends = (found.high, found.low)
+    bound, optimistic = (_width(problem, event, _tail(found, eta, count), log(found.square)) for eta in ends)
     if bound.width is None or optimistic.width is None:
         return _unsettled(count, problem, found)
     statement = _statement(bound, event, found, count)
