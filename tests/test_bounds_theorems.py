@@ -246,6 +246,7 @@ def test_an_unresolved_kernel_gives_no_width(target):
     p = problem.numerical_rank
     expected = {"rank": p * np.log(10.0 * p), "spectrum": p * np.log(10.0 * p) / float(exact_rate(0.5)), 1e30: None}[target]
     assert result.width == (expected and int(np.ceil(expected)))
+    assert ("lambda is not resolved" in result.statement) == (expected is None)
 
 
 def test_facts_of_a_callable_are_used_and_asked_for(rng):

@@ -126,6 +126,18 @@ def test_the_root_of_the_leverage_is_lipschitz(rng, name):
     assert slope <= 40.0 * max(ratio.max(), 1e-3 * slope)
 
 
+@pytest.mark.parametrize("name", ["relu", "erf"])
+def test_the_best_majorant_bounds_the_slope(rng, name):
+    rows = np.vstack([rng.standard_normal((6, 2)), [[30.0, 0.0]]])
+    problem = WidthProblem.from_data(rows, activation=name, bias_scale=0.5)
+    slopes = [
+        problem.activation.lipschitz * np.linalg.norm(np.sqrt(majorant)[:, np.newaxis] * problem.augmented, 2)
+        for majorant in problem.majorants
+    ]
+    assert max(slopes) > 1.5 * min(slopes)
+    assert concentration(problem).lipschitz == pytest.approx(min(slopes))
+
+
 @pytest.mark.parametrize("rank", [1, 20])
 @pytest.mark.parametrize("lipschitz", [0.3, 5.0])
 def test_the_loss_is_the_integral_of_the_tail(rank, lipschitz):
