@@ -85,6 +85,7 @@ def test_everything_is_there(found, lines):
     assert [line for line in lines if line in SECTIONS] == list(SECTIONS)
     assert any(line.startswith("scores: Ridge") for line in lines)
     assert found.versions["numpy"] == np.__version__
+    assert [part.bias for part in found.attainability] == [True, False]
     assert "30 rows" in repr(found)
     again = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert again["data"]["constant_inputs"] == ["x2"]
