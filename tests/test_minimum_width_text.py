@@ -7,6 +7,7 @@ import pytest
 
 from underdetermined import Activation
 from underdetermined.bounds import Assumption, WidthBound, minimum_width
+from underdetermined.bounds._bound import shown
 from underdetermined.bounds._recommend import format_ratio, format_width
 
 FEW = {"n_samples": 2048}
@@ -37,10 +38,11 @@ class Tags(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.text, self.rows = [], [], 0
+        self.open, self.text, self.titles, self.rows = [], [], [], 0
 
     def handle_starttag(self, tag, attrs):
         self.rows += tag == "tr"
+        self.titles += [value for name, value in attrs if name == "title"]
         self.open += [tag] * (tag not in VOID)
 
     def handle_startendtag(self, tag, attrs):
@@ -108,6 +110,18 @@ def test_unknown_assumptions_and_huge_widths_are_shown():
     assert "1.0e400" in " ".join(read(found._repr_html_()).text)
 
 
+def test_html_shows_signs_of_its_own_as_they_are():
+    foreign = WidthBound("a<b>&amp;", 5, "estimate", "sufficient", "any", 'If "x<y".', "<i>&quot;</i>")
+    found = minimum_width(np.eye(4), **FEW).with_bound(foreign)
+    assert found.recommended is foreign
+    assert "a<b>&amp;" in found.reason
+    tags = read(found._repr_html_())
+    text = " ".join(tags.text)
+    assert found.reason in text
+    assert "a<b>&amp; \u2605" in text
+    assert 'If "x<y". <i>&quot;</i>' in tags.titles
+
+
 def test_one_line():
     found = minimum_width(np.eye(4), **FEW)
     assert repr(found) == (
@@ -122,6 +136,18 @@ def test_one_line():
 )
 def test_width_in_words(width, text):
     assert format_width(width) == text
+
+
+@pytest.mark.parametrize(("width", "text"), [(9_999_999, "9999999"), (10**7, "1.000e+07"), (12_340_001, "1.235e+07")])
+def test_widths_in_statements_are_rounded_up(width, text):
+    assert shown(width) == text
+
+
+def test_details_that_are_not_finite_are_no_numbers():
+    bound = WidthBound(
+        "x", None, "theorem", "sufficient", "any", "", "", details={"tau": np.inf, "eta": 0.5, "lambda": np.nan}
+    )
+    assert bound.to_dict()["details"] == {"tau": None, "eta": 0.5, "lambda": None}
 
 
 @pytest.mark.parametrize(
