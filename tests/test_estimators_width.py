@@ -94,8 +94,16 @@ def test_leverage_takes_the_bound_of_importance_sampling(rows, model):
 
 
 @all_three
-def test_other_samplers_keep_the_rule(rows, model):
-    assert "do not speak of sampler='sobol'" in obstacle(model, rows, sampler="sobol")
+@pytest.mark.parametrize("sampler", ["sobol", "sphere", "orthogonal"])
+def test_other_samplers_keep_the_rule(rows, model, sampler):
+    assert f"do not speak of sampler='{sampler}'" in obstacle(model, rows, sampler=sampler)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "width"), [(0, 512), (1, 512), (256, 512), (300, 600), (16384, 32768), (16385, 32766), (2**28, 2), (2**30, 1)]
+)
+def test_rule_stays_within_its_memory(n_rows, width):
+    assert module.rule_of_thumb(n_rows) == width
 
 
 @all_three
@@ -103,6 +111,9 @@ def test_more_rows_keep_the_rule(rows, model, monkeypatch):
     monkeypatch.setattr(module, "BOUND_ROWS", 23)
     monkeypatch.setattr(module, "minimum_width", None)  # nothing is computed
     assert "at most 23 rows" in obstacle(model, rows)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "BOUND_ROWS", 24)
+    assert fitted(model, rows).width_bound_.name != "rule"
 
 
 @all_three
