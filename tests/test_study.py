@@ -1,6 +1,7 @@
 """The study of a table: its numbers are those of its parts, and its snippets give them again."""
 
 import json
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from underdetermined.spectrum import Spectrum
 from underdetermined.study import SECTIONS, findings, prepare_table, run_descent, study, summarise_table
 from underdetermined.study._findings import percent, scientific, whole
 from underdetermined.study._snippets import loading_code
+from underdetermined.study._study import _folds
 from underdetermined.tables import Table, TableError, load_dataset, read_table
 
 matplotlib.use("agg")
@@ -250,3 +252,9 @@ def test_powers_of_ten_only_where_they_help(value, text):
 def test_counts_and_shares_in_words():
     assert (whole(6417974), whole(4.6e10)) == ("6,417,974", "4.6\u00b710\u00b9\u2070")
     assert [percent(share) for share in (0.434, 0.0123, 1e-6)] == ["43%", "1.2%", "less than 0.01%"]
+
+
+@pytest.mark.parametrize(("n_rows", "n_classes", "folds"), [(100, (), 5), (7, (), 3), (3, (), 2), (100, (4, 96), 4)])
+def test_folds_that_the_rows_allow(n_rows, n_classes, folds):
+    data = SimpleNamespace(classes=tuple(("name", count) for count in n_classes))
+    assert _folds(data, n_rows) == folds

@@ -13,7 +13,7 @@ from underdetermined.bounds import MinimumWidth, minimum_width
 from underdetermined.empirical_width import EmpiricalWidth, WidthMeasurement, empirical_minimum_width, measure_widths
 
 EPSILON, FAILURE_PROBABILITY = 0.9, 0.1  # what width="auto" of the estimators asks for
-SEARCH_SEEDS, SEARCH_RESOLUTION = 40, 0.2
+SEARCH_SEEDS, SEARCH_RESOLUTION = 40, 0.1
 CURVE_SEEDS = 10
 CURVE_WIDTHS = 12
 LARGEST_WIDTH = 20  # of the experiments, in rows: what a study can afford
@@ -87,7 +87,7 @@ def study_width(
 
     Notes
     -----
-    Widths up to 20 n are tried, 40 networks at each in the search, which ends at a fifth, and 10 in the measurement.
+    Widths up to 20 n are tried, 40 networks at each in the search, which ends at a tenth, and 10 in the measurement.
 
     Examples
     --------
