@@ -107,6 +107,17 @@ def test_streamed_features_give_the_same_predictions(data, model, monkeypatch):
     assert network.condition_ < 10 * condition
 
 
+@pytest.mark.parametrize("width", [80, 120, 700])
+def test_a_tournament_keeps_as_many_as_it_is_asked_for(data, width, monkeypatch):
+    X, y = data
+    network = RandomFeatureRegressor(1100, random_state=0).fit(X, y)
+    before = network.predict(X)
+    monkeypatch.setattr("underdetermined.estimators._pruning.DENSE_BYTES", 0)
+    monkeypatch.setattr("underdetermined.features._operator.STREAM_BYTES", 0)
+    assert network.prune(width).width_ == width
+    assert deviation(network, X, before) < 1e-9
+
+
 @pytest.mark.parametrize("width", [1, 20, 79])
 def test_too_few_neurons_say_so_and_do_their_best(data, width):
     X, y = data

@@ -128,6 +128,14 @@ def test_bounds_that_are_too_wide_keep_the_rule(rows, model, monkeypatch, n_rows
 
 
 @all_three
+def test_doubtful_bounds_keep_the_rule(rows, model, monkeypatch):
+    bound = minimum_width(rows, **SPECTRUM).recommended
+    doubtful = replace(bound, assumptions=(replace(bound.assumptions[0], is_met=None),))
+    monkeypatch.setattr(module, "minimum_width", lambda *arguments, **options: SimpleNamespace(recommended=doubtful))
+    assert "no width is known to suffice" in obstacle(model, rows)
+
+
+@all_three
 def test_large_sparse_rows_keep_the_rule(rows, model, monkeypatch):
     monkeypatch.setattr(module, "_DENSE_BYTES", 8 * rows.size - 1)
     assert "sparse" in obstacle(model, sparse.csr_array(rows))
