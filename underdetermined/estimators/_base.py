@@ -178,7 +178,8 @@ class RandomFeatureModel(Versioned, CallbackSupportMixin, BaseEstimator):
         Notes
         -----
         Only the training predictions are the same: between the rows the pruned network interpolates otherwise, and worse,
-        because its coefficients are larger: slightly so with a penalty, but several times worse at ``alpha=0``. `partial_fit` starts from the full network again.
+        because its coefficients are larger: slightly so with a penalty, but several times worse at ``alpha=0``.
+        `partial_fit` starts from the full network again.
         Some 6 n^2 width_ operations and six times the memory of the n x width_ features; beyond 512 MiB of them a tournament
         takes some 12 n^2 numbers instead and makes a choice that may be slightly worse conditioned.
 
