@@ -7,14 +7,15 @@ activation and dtype, and kept in numba's disk cache. Each family file is closed
 function of another file, because the cache would not notice an edit there.
 
 ``CLOSED_FORMS[name]`` turns a tile of inner products into the Gaussian expectations of two layers, with WORK_ROWS rows of
-scratch; ``correlations`` turns it into correlations and their sines. Their arguments are in ``gaussian``.
+scratch; ``correlations`` turns it into correlations and their sines. Their arguments are in ``gaussian``. ``orthant_moments``
+and ``shifted_products`` serve ReLU layers with a constant bias.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from . import error_function, exponential, gaussian, gaussian_distance, piecewise, trigonometric
+from . import error_function, exponential, gaussian, gaussian_distance, orthant, piecewise, trigonometric
 
 _FAMILIES = (piecewise, trigonometric, exponential, error_function)
 
@@ -28,3 +29,5 @@ DERIVATIVE: dict[str, Kernel] = {
 CLOSED_FORMS: dict[str, Callable[..., None]] = {**gaussian.CLOSED_FORMS, **gaussian_distance.CLOSED_FORMS}
 WORK_ROWS = max(gaussian.WORK_ROWS, gaussian_distance.WORK_ROWS)
 correlations = gaussian.correlations
+orthant_moments = orthant.orthant_moments
+shifted_products = orthant.shifted_products

@@ -1,4 +1,4 @@
-"""Kernels of infinitely wide two-layer networks: of the random features, and of training both layers.
+"""Kernels of infinitely wide two-layer networks: of the random features, and of training both layers or the first.
 
 >>> import numpy as np
 >>> from underdetermined.kernels import nngp_kernel
@@ -7,6 +7,8 @@ array([[0.5   , 0.1592],
        [0.1592, 0.5   ]])
 """
 
+from ._bias import bias_nngp, bias_ntk
 from ._functions import kernel_diagonal, nngp_kernel, ntk_kernel
+from ._orthant import orthant_probability
 
-__all__ = ["kernel_diagonal", "nngp_kernel", "ntk_kernel"]
+__all__ = ["bias_nngp", "bias_ntk", "kernel_diagonal", "nngp_kernel", "ntk_kernel", "orthant_probability"]
