@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,14 +10,19 @@ from scipy.special import ndtr
 from sklearn.utils.validation import check_is_fitted
 
 from underdetermined._compat import check_matplotlib_support
+from underdetermined.displays._width_axes import label_decades
 from underdetermined.solution import Status
+
+if TYPE_CHECKING:
+    from underdetermined.sparsity import Certificate
 
 _BLUE, _VERMILION, _GREEN = "#0072B2", "#D55E00", "#009E73"
 _FONT_SIZE = 14
 _FEW = 25  # points that are marked one by one
+_SAME = 1e-6  # relative difference of two losses of one network
 _RANGE = 1e32  # a loss further than this from its start is rounding, or overflows the axis
-_DEPTH = 1e5  # how far below the run its bound is followed
-_DECADES = 1.0  # shown of the fractions at least
+_ROOMY = 32  # font sizes across from which on a legend has two columns
+_SHORTEST = 10.0  # ratio that the axis of the fractions covers at least
 _FULL = 1.3  # where the axis of the fractions ends if everything is active
 
 
@@ -96,7 +101,7 @@ class SparsityDisplay:
         cls,
         trajectory: Any,
         *,
-        certificate: Any = None,
+        certificate: Certificate | None = None,
         certified_from: int = 0,
         expected: float | None = None,
         ax: Any = None,
@@ -126,7 +131,7 @@ class SparsityDisplay:
         Raises
         ------
         ValueError
-            If `certified_from` is not a step of the run, or `expected` is not a fraction.
+            If `certified_from` is not a step of the run, or not that of the certificate, or `expected` is not a fraction.
         """
         if not 0 <= certified_from <= trajectory.n_iter:
             raise ValueError(
@@ -212,7 +217,9 @@ class SparsityDisplay:
             self._draw_losses(axes[0], losses)
             self._draw_fractions(axes[1], losses.size)
             for panel in axes:
-                _scale_steps(panel, losses.size - 1)
+                _scale_steps(panel, losses.size)
+            shares = axes[0].get_shared_x_axes().joined(*axes)
+            axes[0].set_xlabel("" if shares else "step")
             axes[1].set_xlabel("step")
         return self
 
@@ -235,8 +242,8 @@ class SparsityDisplay:
         if self.certified_losses is not None:
             bound = np.asarray(self.certified_losses, dtype=np.float64) / start
             steps = self.certified_from + np.arange(bound.size)
-            kept = bound > max(values[shown].min(initial=np.inf) / _DEPTH, 1.0 / _RANGE)
-            style = {"color": _GREEN, "linestyle": "--", "zorder": 2, "label": "certified: the loss stays below"}
+            kept = bound > 1.0 / _RANGE
+            style = {"color": _GREEN, "linestyle": "--", "label": "certified: stays below"}
             self.certified_loss_ = _curve(ax, steps[kept], bound[kept], **style)
         if self.is_diverged and shown.any():
             last = np.flatnonzero(shown)[-1]
@@ -248,7 +255,8 @@ class SparsityDisplay:
             ax.text(0.5, 0.5, f"the loss at the start is {what}", transform=ax.transAxes, ha="center", va="center")
         elif values[shown].max() < 3.0 * values[shown].min():
             ax.set_ylim(0.5 * values[shown].min(), 2.0 * values[shown].max())
-        ax.legend(title=self.note, fontsize="small", title_fontsize="small")
+        label_decades(ax.yaxis)
+        _legend(ax, self.note)
 
     def _draw_fractions(self, ax: Any, count: int) -> None:
         active = np.asarray(self.active_fractions, dtype=np.float64)
@@ -263,7 +271,7 @@ class SparsityDisplay:
         label = f"active pairs: {_change(active)}"
         self.active_ = _curve(ax, steps[active > 0.0], active[active > 0.0], color=_BLUE, label=label, zorder=3)
         if self.expected is not None:
-            label = f"active pairs expected at the start: {_percent(self.expected)}"
+            label = f"expected at the start: {_percent(self.expected)}"
             self.expected_ = ax.axhline(self.expected, color="black", linestyle=":", linewidth=1.8, zorder=4, label=label)
             drawn.append(np.array([self.expected]))
         if self.certified_fractions is not None:
@@ -271,26 +279,39 @@ class SparsityDisplay:
         low, high = _fraction_limits(np.concatenate(drawn))
         if self.certified_fractions is not None:
             always, possible = self.certified_fractions
-            label = f"certified: {_percent(always)} to {_percent(possible)} of the pairs"
-            ends = [self.certified_from, max(count - 1, 1)]
-            style = {"color": _GREEN, "alpha": 0.25, "linewidth": 0, "label": label}
-            self.certified_band_ = ax.fill_between(ends, max(always, low), max(possible, low), **style)
+            label = f"certified: {_percent(always)} to {_percent(possible)}"
+            ends = [self.certified_from, _last_place(count)]
+            self.certified_band_ = ax.fill_between(
+                ends, max(always, low), max(possible, low), color=_GREEN, alpha=0.25, linewidth=0, label=label
+            )
         ax.set(yscale="log", ylim=(low, high), ylabel="fraction")
+        if not active.all():
+            first = int(np.argmin(active > 0.0))
+            label = f"no pair is active at step {first:,}"
+            ax.plot(
+                first, low, "x", color=_VERMILION, markersize=9, markeredgewidth=2.5, clip_on=False, zorder=4, label=label
+            )
         _label_percent(ax.yaxis)
-        ax.legend(fontsize="small")
+        _legend(ax)
 
 
-def _reason_against(certificate: Any, trajectory: Any, start: int) -> str | None:
+def _reason_against(certificate: Certificate, trajectory: Any, start: int) -> str | None:
     """Why the bounds of a certificate do not hold for a run, None if they do."""
+    loss = float(trajectory.value[start])
+    if not np.isclose(0.5 * certificate.residual_norm**2, loss, rtol=_SAME, atol=0.0):
+        raise ValueError(
+            f"the certificate has a residual of norm {certificate.residual_norm:.6g}, the run one of norm "
+            f"{(2.0 * loss) ** 0.5:.6g} at step {start}: pass the step at which it was computed as certified_from"
+        )
     if not certificate.is_certified:
-        return f"not certified at step {start}"
-    rates = np.asarray(trajectory.learning_rate)[start:]
-    if rates.size and rates.max() > certificate.max_learning_rate:
-        return "not certified: the learning rate is too large"
+        return f"not certified at step {start:,}: residual {certificate.residual_norm:.2g}, radius {certificate.radius:.2g}"
+    longest = float(np.max(trajectory.learning_rate[start:], initial=0.0))
+    if longest > certificate.max_learning_rate:
+        return f"not certified: learning rate {longest:.3g}, at most {certificate.max_learning_rate:.3g}"
     return None
 
 
-def _certified_losses(certificate: Any, trajectory: Any, start: int) -> NDArray[np.float64]:
+def _certified_losses(certificate: Certificate, trajectory: Any, start: int) -> NDArray[np.float64]:
     """Bound on the loss at each step from `start` on: every step shrinks the residual by 1 - rate times its length."""
     factors = 1.0 - np.asarray(trajectory.learning_rate, dtype=np.float64)[start:] * certificate.rate
     return float(trajectory.value[start]) * np.cumprod(np.append(1.0, factors**2))
@@ -303,16 +324,30 @@ def _curve(ax: Any, steps: NDArray[Any], values: NDArray[np.float64], **style: A
     return line
 
 
-def _scale_steps(ax: Any, last: int) -> None:
-    """Steps 0 and 1 beside each other, then decades."""
-    from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
+def _last_place(count: int) -> float:
+    """Right end of the axis of steps."""
+    return 1.05 * max(count - 1, 1)
 
-    subs = (1.0, 2.0, 5.0) if last <= 100 else (1.0,)
+
+def _scale_steps(ax: Any, count: int) -> None:
+    """Steps 0 and 1 beside each other, then decades."""
+    from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
+
     ax.set_xscale("symlog", linthresh=1.0, linscale=0.3)
+    subs = (1.0, 2.0, 5.0) if count <= 100 else (1.0,)
     ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0, subs=subs))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlim(0.0, 1.05 * max(last, 1))
+    ax.xaxis.set_minor_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0, subs=list(range(2, 10))))
+    ax.set_xlim(-0.15, _last_place(count))
+
+
+def _legend(ax: Any, title: str | None = None) -> None:
+    """Put the legend above the axes, where it covers no curve."""
+    from matplotlib import rcParams
+
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2, "alignment": "left"}
+    columns = 2 if ax.get_window_extent().width * 72.0 / ax.figure.dpi > _ROOMY * rcParams["font.size"] else 1
+    ax.legend(title=title, ncols=columns, frameon=False, fontsize="small", title_fontsize="small", **place)
 
 
 def _fraction_limits(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -321,7 +356,7 @@ def _fraction_limits(values: NDArray[np.float64]) -> tuple[float, float]:
     if not places.size:
         return 0.01, _FULL
     high = min(_FULL, 2.0 * places.max())
-    return min(places.min() / 2.0, high / 10.0**_DECADES), high
+    return min(places.min() / 2.0, high / _SHORTEST), high
 
 
 def _label_percent(axis: Any) -> None:
