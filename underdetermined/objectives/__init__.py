@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined.objectives.least_squares import LeastSquares
+from underdetermined.objectives.sparse_relu import SparseReLU
 from underdetermined.objectives.two_layer import TwoLayer
 
-__all__ = ["LeastSquares", "Objective", "TwoLayer"]
+__all__ = ["LeastSquares", "Objective", "SparseReLU", "TwoLayer"]
 
 
 class Objective(Protocol):

@@ -1,0 +1,267 @@
+"""Loops over active pairs (neuron, sample): lists, forward sums, and gradient steps fused with the forward sum that follows.
+
+Neurons come in blocks. ``weights`` is (b, d), a row for each neuron, ``last`` (b, k) the v_r, and the list of neuron r is
+``samples[start[r] : start[r] + count[r]]`` in increasing order, with its pre-activations at the same places of ``z``. Outputs
+are added to ``out`` (n, k). Samples number up to n, kept as int32.
+
+Sums run in any order, so that they vectorise; nan and inf stay what they are. Every step gathers the rows of the active
+samples, changes one neuron and takes its new pre-activations at once, while rows and weights are in the cache. Checked
+against NumPy in ``tests/test_active_sets_kernels.py``.
+"""
+
+from math import sqrt
+
+import numpy as np
+from numba import njit
+
+from ._intrinsics import kernel
+
+_sums = njit(inline="never", fastmath={"reassoc", "contract"}, nogil=True, error_model="numpy")
+
+
+@_sums
+def _dots(rows, samples, first, last, weights, bias, z):
+    """z[p] = <rows[samples[p]], weights> + bias for first <= p < last; four rows share each load of the weights."""
+    d = weights.size
+    p = first
+    while p + 4 <= last:
+        x0, x1, x2, x3 = rows[samples[p]], rows[samples[p + 1]], rows[samples[p + 2]], rows[samples[p + 3]]
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+        for t in range(d):
+            w = weights[t]
+            s0 += x0[t] * w
+            s1 += x1[t] * w
+            s2 += x2[t] * w
+            s3 += x3[t] * w
+        z[p], z[p + 1], z[p + 2], z[p + 3] = s0 + bias, s1 + bias, s2 + bias, s3 + bias
+        p += 4
+    while p < last:
+        x0 = rows[samples[p]]
+        s0 = 0.0
+        for t in range(d):
+            s0 += x0[t] * weights[t]
+        z[p] = s0 + bias
+        p += 1
+
+
+@_sums
+def _combine(rows, samples, factors, size, total):
+    """total = sum_p factors[p] rows[samples[p]] over the first ``size`` places."""
+    d = total.size
+    for t in range(d):
+        total[t] = 0.0
+    p = 0
+    while p + 4 <= size:
+        x0, x1, x2, x3 = rows[samples[p]], rows[samples[p + 1]], rows[samples[p + 2]], rows[samples[p + 3]]
+        c0, c1, c2, c3 = factors[p], factors[p + 1], factors[p + 2], factors[p + 3]
+        for t in range(d):
+            total[t] += (c0 * x0[t] + c1 * x1[t]) + (c2 * x2[t] + c3 * x3[t])
+        p += 4
+    while p < size:
+        x0, c0 = rows[samples[p]], factors[p]
+        for t in range(d):
+            total[t] += c0 * x0[t]
+        p += 1
+
+
+@_sums
+def _square(vector):
+    total = 0.0
+    for t in range(vector.size):
+        total += vector[t] * vector[t]
+    return total
+
+
+@_sums
+def _length(vector, extra):
+    """Euclidean norm of the vector and one more entry, also where squares would leave the range."""
+    square = _square(vector) + extra * extra
+    if 1e-200 < square < 1e200:
+        return sqrt(square)
+    largest = abs(extra)
+    for t in range(vector.size):
+        if not abs(vector[t]) <= largest:
+            largest = abs(vector[t])
+    if not 0.0 < largest < np.inf:
+        return largest
+    square = (extra / largest) ** 2
+    for t in range(vector.size):
+        square += (vector[t] / largest) ** 2
+    return largest * sqrt(square)
+
+
+@_sums
+def _select(samples, first, last, z, last_layer, residual, chosen, factors):
+    """Samples of the list with z > 0 and their <v_r, residual>; returns how many and the sum of the factors."""
+    size, total = 0, 0.0
+    outputs = last_layer.size
+    for p in range(first, last):
+        if z[p] > 0.0:
+            i = samples[p]
+            c = 0.0
+            for a in range(outputs):
+                c += last_layer[a] * residual[i, a]
+            chosen[size] = i
+            factors[size] = c
+            total += c
+            size += 1
+    return size, total
+
+
+@_sums
+def _add_outputs(samples, first, last, z, last_layer, out):
+    """Add v_r z to the outputs of active samples; returns how many there are."""
+    active = 0
+    outputs = last_layer.size
+    for p in range(first, last):
+        value = z[p]
+        if value > 0.0:
+            active += 1
+            for a in range(outputs):
+                out[samples[p], a] += last_layer[a] * value
+        elif value != value and outputs > 0:  # no comparison holds for nan, and an overflow must not pass unseen
+            out[samples[p], 0] = value
+    return active
+
+
+@kernel
+def step(
+    rows, bias_scale, weights, biases, last, residual, rate, live, start, count, samples, z, skin, used, speed, path, out,
+    chosen, factors, total, stale,
+):  # fmt: skip
+    """One gradient step of the live neurons, and their outputs after it.
+
+    ``residual`` is weighted by the samples. A neuron whose path since its last refresh exceeds its skin gets no outputs: it is
+    named in ``stale``. ``chosen``, ``factors`` (n,) and ``total`` (d,) are scratch. Returns the numbers of stale neurons,
+    of active pairs, and of pairs visited.
+    """
+    stales, actives, visited = 0, 0, 0
+    for q in range(live.size):
+        r = live[q]
+        first, end = start[r], start[r] + count[r]
+        size, sum_of_factors = _select(samples, first, end, z, last[r], residual, chosen, factors)
+        _combine(rows, chosen, factors, size, total)
+        length = _length(total, bias_scale * sum_of_factors)
+        w = weights[r]
+        for t in range(total.size):
+            w[t] -= rate * total[t]
+        biases[r] -= rate * bias_scale * bias_scale * sum_of_factors
+        speed[r] = rate * length
+        path[r] += speed[r]
+        used[r] += speed[r]
+        if not used[r] <= skin[r]:
+            stale[stales] = r
+            stales += 1
+            continue
+        _dots(rows, samples, first, end, w, biases[r], z)
+        actives += _add_outputs(samples, first, end, z, last[r], out)
+        visited += end - first
+    return stales, actives, visited
+
+
+@kernel
+def count_above(values, thresholds, scales, count):
+    """count[q] = number of i with values[q, i] > -(thresholds[0, q] + thresholds[1, q] scales[i])."""
+    for q in range(values.shape[0]):
+        row, a, b = values[q], thresholds[0, q], thresholds[1, q]
+        total = 0
+        for i in range(row.size):
+            total += not row[i] <= -(a + b * scales[i])
+        count[q] = total
+
+
+@kernel
+def fill_lists(values, thresholds, scales, neurons, start, count, samples, z, last, out):
+    """Write the lists of the neurons from a tile of pre-activations, and add their outputs; returns the active pairs.
+
+    The rule is that of ``count_above``; row q belongs to neuron neurons[q].
+    """
+    actives = 0
+    for q in range(values.shape[0]):
+        row, a, b, r = values[q], thresholds[0, q], thresholds[1, q], neurons[q]
+        p = start[r]
+        for i in range(row.size):
+            if not row[i] <= -(a + b * scales[i]):
+                samples[p] = i
+                z[p] = row[i]
+                p += 1
+        count[r] = p - start[r]
+        actives += _add_outputs(samples, start[r], p, z, last[r], out)
+    return actives
+
+
+@kernel
+def move_lists(old_start, count, old_samples, old_z, start, samples, z):
+    """Copy every list to its new place."""
+    for r in range(count.size):
+        a, b = old_start[r], start[r]
+        for p in range(count[r]):
+            samples[b + p] = old_samples[a + p]
+            z[b + p] = old_z[a + p]
+
+
+@kernel
+def find_live(live, start, count, z, found):
+    """Write the neurons of ``live`` that are active somewhere to ``found``; returns how many."""
+    size = 0
+    for q in range(live.size):
+        r = live[q]
+        for p in range(start[r], start[r] + count[r]):
+            if not z[p] <= 0.0:
+                found[size] = r
+                size += 1
+                break
+    return size
+
+
+@kernel
+def tangent_product(rows, bias_scale, last, indptr, samples, first, vector, out, total):
+    """Add sum_r v_r A_r X~ X~.T A_r v_r.T times ``vector`` to ``out``, over the neurons of a block that starts at ``first``.
+
+    ``vector`` and ``out`` are (n, k); the lists hold active pairs only.
+    """
+    chosen = np.empty(rows.shape[0], np.int32)
+    factors = np.empty(rows.shape[0])
+    for q in range(last.shape[0]):
+        low, high = indptr[first + q], indptr[first + q + 1]
+        size, bias = 0, 0.0
+        for p in range(low, high):
+            i = samples[p]
+            c = 0.0
+            for a in range(last.shape[1]):
+                c += last[q, a] * vector[i, a]
+            chosen[size] = i
+            factors[size] = c
+            bias += c
+            size += 1
+        _combine(rows, chosen, factors, size, total)
+        _dots(rows, chosen, 0, size, total, bias_scale * bias_scale * bias, factors)
+        for p in range(size):
+            for a in range(last.shape[1]):
+                out[chosen[p], a] += last[q, a] * factors[p]
+
+
+@kernel
+def pack_signs(values, bits):
+    """Bit i of row q is values[q, i] > 0; ``bits`` is uint8 of shape (b, ceil(n / 8)). Returns the number of ones."""
+    ones = 0
+    for q in range(values.shape[0]):
+        for j in range(bits.shape[1]):
+            byte = 0
+            for i in range(8 * j, min(8 * j + 8, values.shape[1])):
+                byte |= (values[q, i] > 0.0) << (i - 8 * j)
+                ones += values[q, i] > 0.0
+            bits[q, j] = byte
+    return ones
+
+
+@kernel
+def masked_factors(bits, last, residual, factors):
+    """factors[q, i] = <last[q], residual[i]> where bit i of row q is set, else 0."""
+    for q in range(factors.shape[0]):
+        for i in range(factors.shape[1]):
+            c = 0.0
+            if bits[q, i // 8] >> (i % 8) & 1:
+                for a in range(last.shape[1]):
+                    c += last[q, a] * residual[i, a]
+            factors[q, i] = c
