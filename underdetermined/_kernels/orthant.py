@@ -1,7 +1,7 @@
 """Moments of a Gaussian pair over an orthant, ``L = P[U >= h, V >= k]`` and ``M = E[(U - h)+ (V - k)+]``, correlation rho.
 
-What is computed is ``exp((h**2 + k**2) / 4)`` times either, which neither vanishes nor overflows for nearby thresholds of any
-size. With s the sine and a = tan(theta / 2) of the angle theta between the two directions, all parts below are positive:
+What is computed is ``exp((h**2 + k**2) / 4)`` times either, which neither vanishes nor overflows for nearby thresholds of
+any size. With s the sine and a = tan(theta / 2) of the angle theta between the two directions, all parts below are positive:
 
 * h = k, where M has the additional factor 2 / (1 + a**2) and the integrand the factor (u**2 - a**2) / (1 + u**2),
 
@@ -185,9 +185,8 @@ def _integral(h, k, a, is_moment):
     if p * q + 0.5 * v0 * v0 > _GONE:
         return 0.0
     low, high = max(va, -8.8), sqrt(v0 * v0 + _DECAY + 2.0)
-    root = sqrt(low * low + 4.0 * p * q)
-    start = (low + root) / (2.0 * q) if low >= 0.0 else 2.0 * p / (root - low)
-    start = max(start, a)
+    is_cut = va > -8.8
+    start = a if is_cut else 2.0 * p / (8.8 + sqrt(8.8 * 8.8 + 4.0 * p * q))
     far = 1e17 * max(start, 1.0)
     end = min((high + sqrt(high * high + 4.0 * p * q)) / (2.0 * q), far) if q > 0.0 else far
     length = end - start if end > 2.0 * start else (high - low) / (q + p / (end * start))
@@ -199,14 +198,14 @@ def _integral(h, k, a, is_moment):
             growth = expm1(span * (j + _T20[i]) / panels)
             u = fma(start, growth, start)
             square = u * u + 1.0
-            if start > a:
-                v = q * u - p / u
-                excess, area = v * v, (u - a) * (u + a)
-            else:
+            if is_cut:
                 d = start * growth
                 step = d * (q + p / (u * a))
                 excess = step * (step + 2.0 * va) if va > 0.0 else (va + step) * (va + step)
                 area = d * (u + a)
+            else:
+                v = q * u - p / u
+                excess, area = v * v, (u - a) * (u + a)
             f = _W20[i] * exp(-0.5 * excess) * u / square
             total += f * area / square if is_moment else f
     scale = exp(-(p * q + 0.5 * v0 * v0)) * span / (panels * pi)

@@ -148,10 +148,11 @@ def bias_ntk(
     scaled: bool = False,
     n_jobs: int | None = None,
 ) -> np.ndarray:
-    """Tangent kernel of an infinitely wide ReLU layer at a constant bias, ``(<x_i, z_j> + s**2) P[<w, x_i> > B, <w, z_j> > B]``.
+    """Tangent kernel of a wide ReLU layer at a constant bias, ``(<x_i, z_j> + s**2) P[<w, x_i> > B, <w, z_j> > B]``.
 
-    The network is ``sum_r v_r relu(<w_r, x> - b_r) / sqrt(width)`` with fixed signs v_r. The weights w start standard normal,
-    the biases b at the constant B = `bias`; both are trained, and the biases learn s**2 times as fast, s = `bias_scale`.
+    The network is ``sum_r v_r relu(<w_r, x> - b_r) / sqrt(width)`` with fixed signs v_r, infinitely wide. The weights w start
+    standard normal, the biases b at the constant B = `bias`; both are trained, and the biases learn s**2 times as fast,
+    s = `bias_scale`.
 
     Parameters
     ----------
@@ -186,14 +187,15 @@ def bias_ntk(
 
     Notes
     -----
-    The error is a few roundings of the entry itself times 1 + E, where 2 E is the squared distance from the origin of the
-    region where both rows are active and E cannot be known to more than rounding. That holds for nearly parallel and nearly
-    antipodal rows, of equal norm or not: angles are taken from 2 x 2 determinants of the coordinates, and ``<x, z> + s**2`` with
-    twice the precision where it cancels. Entries of equal rows are bit for bit those of the diagonal. A row of zeros is active
-    nowhere, for relu'(0) = 0, and all its entries are 0, also at B = 0; so are those of rows shorter than 1e-100 B.
+    The error is below 1e-13 (1 + E) of the entry itself, and usually some roundings: 2 E is the squared distance from the
+    origin of the region of weights where both rows are active, and exp(-E) has that error by rounding of E alone. It holds for
+    nearly parallel and nearly antipodal rows, of equal norm or not: angles are taken from 2 x 2 determinants of the
+    coordinates, and ``<x, z> + s**2`` with twice the precision where it cancels. Entries of equal rows are bit for bit those of
+    the diagonal. A row of zeros is active nowhere, for relu'(0) = 0, and all its entries are 0, also at B = 0; so are those of
+    rows shorter than 1e-100 B.
 
-    Cost n n' d multiplications for the products and 0.1 to 0.3 microseconds per entry. Compiling takes some seconds at the first
-    call on a machine.
+    Cost n n' d multiplications for the products and 0.1 to 0.4 microseconds per entry. Compiling takes some seconds at the
+    first call on a machine.
 
     References
     ----------
@@ -220,8 +222,8 @@ def bias_nngp(
 ) -> np.ndarray:
     """Kernel of infinitely many ReLU features with a constant bias, ``E[relu(<w, x_i> - B) relu(<w, z_j> - B)]``.
 
-    w is standard normal and B = `bias`. It is the mean of the Gram matrix of random features with ``scale=1/sqrt(width)``, and
-    the covariance of the outputs of the network of `bias_ntk` at its start.
+    w is standard normal and B = `bias`. It is the mean of the Gram matrix of random features with ``scale=1/sqrt(width)``,
+    and the covariance of the outputs of the network of `bias_ntk` at its start.
 
     Parameters
     ----------
