@@ -1,4 +1,4 @@
-"""Minimum width: how many hidden neurons suffice, and how many are needed.
+"""Minimum width: how many hidden neurons suffice, and how many are needed; bounds on the smallest eigenvalue of a kernel.
 
 >>> import numpy as np
 >>> from underdetermined.bounds import minimum_width
@@ -8,6 +8,13 @@
 """
 
 from underdetermined.bounds._bound import Assumption, WidthBound
+from underdetermined.bounds._eigenvalue_bound import EigenvalueBound
+from underdetermined.bounds._eigenvalue_discs import eigenvalue_gershgorin, eigenvalue_shifted
+from underdetermined.bounds._eigenvalue_hermite import eigenvalue_hermite
+from underdetermined.bounds._eigenvalue_jump import eigenvalue_jump, eigenvalue_separation
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._eigenvalue_products import eigenvalue_schur, eigenvalue_trace, eigenvalue_upper
+from underdetermined.bounds._eigenvalues import EigenvalueBounds, smallest_eigenvalue_bounds
 from underdetermined.bounds._minimum import minimum_width
 from underdetermined.bounds._necessary import (
     min_width_generic,
@@ -24,9 +31,20 @@ from underdetermined.bounds._truncation import min_width_truncated
 
 __all__ = [
     "Assumption",
+    "EigenvalueBound",
+    "EigenvalueBounds",
+    "EigenvalueProblem",
     "MinimumWidth",
     "WidthBound",
     "WidthProblem",
+    "eigenvalue_gershgorin",
+    "eigenvalue_hermite",
+    "eigenvalue_jump",
+    "eigenvalue_schur",
+    "eigenvalue_separation",
+    "eigenvalue_shifted",
+    "eigenvalue_trace",
+    "eigenvalue_upper",
     "growth_orders",
     "min_width_chernoff",
     "min_width_generic",
@@ -38,4 +56,5 @@ __all__ = [
     "min_width_parameters",
     "min_width_truncated",
     "minimum_width",
+    "smallest_eigenvalue_bounds",
 ]

@@ -1,0 +1,135 @@
+"""Bounds from parts of the kernel: Schur's for a product of two matrices, and those of its smallest minors."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigvalsh
+
+from underdetermined._linalg import EPS
+from underdetermined.bounds._eigenvalue_bound import EigenvalueBound, lower_bound
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem, FloatArray
+
+
+def eigenvalue_schur(problem: EigenvalueProblem) -> EigenvalueBound:
+    """Linear part times the least chance to fire, ``lambda_min >= min_i Q(h_i) lambda_min(X~ X~.T)``.
+
+    Parameters
+    ----------
+    problem : EigenvalueProblem
+        Rows, bias and kernel.
+
+    Returns
+    -------
+    EigenvalueBound
+        X~ are the rows with ``bias_scale`` as one more input. The better of two versions: as written, and with X~ scaled to
+        unit rows, ``lambda_min(C) min_i H_ii``. They agree on rows of equal norm.
+
+    Notes
+    -----
+    Schur's product theorem: H is the entrywise product of ``X~ X~.T`` and the chances that a neuron fires on both rows. Two
+    decompositions of an n x n matrix where there are no more rows than columns of X~, otherwise no work, and 0.
+
+    References
+    ----------
+    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.bounds import EigenvalueProblem, eigenvalue_schur
+    >>> round(eigenvalue_schur(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
+    0.5
+    """
+    n, d = problem.inputs.shape
+    columns = d + (problem.bias_scale > 0.0)
+    lengths = np.sqrt(problem.squares)
+    value = 0.0
+    if n <= columns and not problem.is_singular:
+        scaled = np.column_stack([problem.inputs, np.full(n, problem.bias_scale)]) / lengths[:, np.newaxis]
+        cosines = scaled @ scaled.T
+        peak = float(lengths.max())
+        value = max(
+            _smallest(cosines, problem) * float((problem.squares * problem.tails).min()),
+            _smallest(cosines * np.outer(lengths / peak, lengths / peak), problem) * peak**2 * float(problem.tails.min()),
+        )
+        value *= 1.0 - float(problem.errors.max())
+    statement = "H is the entrywise product of the linear kernel and the chances to fire together, both semi-definite."
+    condition = f"the {n} rows are linearly independent in {columns} dimensions, beyond rounding"
+    return lower_bound("schur", value, statement, condition)
+
+
+def _smallest(matrix: FloatArray, problem: EigenvalueProblem) -> float:
+    """Smallest eigenvalue of a matrix whose entries are at most 1, rounded down."""
+    n, d = problem.inputs.shape
+    return float(eigvalsh(matrix)[0]) - (2.0 * n + d + 16.0) * EPS * float(np.trace(matrix))
+
+
+def eigenvalue_upper(problem: EigenvalueProblem) -> EigenvalueBound:
+    """Smaller eigenvalue of the worst pair of rows; ``lambda_min <= 2 Q(bias) - max_ij |H_ij|`` for unit rows.
+
+    Parameters
+    ----------
+    problem : EigenvalueProblem
+        Rows, bias and kernel.
+
+    Returns
+    -------
+    EigenvalueBound
+        An upper bound: the least of ``(H_ii + H_jj) / 2 - sqrt((H_ii - H_jj)^2 / 4 + H_ij^2)``; for a single row its entry.
+
+    Notes
+    -----
+    O(n^2) work. The eigenvalues of a principal minor of order two are not below the smallest one. Rounding errors are added.
+
+    References
+    ----------
+    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.bounds import EigenvalueProblem, eigenvalue_upper
+    >>> round(eigenvalue_upper(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
+    0.75
+    """
+    diagonal = problem.kernel.diagonal()
+    own, other = diagonal[:, np.newaxis], diagonal
+    minors = (own + other) / 2.0 - np.hypot((own - other) / 2.0, problem.kernel)
+    roots = np.sqrt(diagonal)
+    minors += 4.0 * np.add.outer(problem.errors, problem.errors) * (own + other)
+    np.fill_diagonal(minors, diagonal * (1.0 + 4.0 * problem.errors))
+    value = max(0.0, float(minors.min())) if roots.all() else 0.0
+    return EigenvalueBound("upper", value, "upper", "No eigenvalue of two rows alone is below the smallest of all rows.")
+
+
+def eigenvalue_trace(problem: EigenvalueProblem) -> EigenvalueBound:
+    """Mean of the eigenvalues, ``lambda_min <= trace(H) / n``; ``2 Q(bias)`` for unit rows.
+
+    Parameters
+    ----------
+    problem : EigenvalueProblem
+        Rows, bias and kernel.
+
+    Returns
+    -------
+    EigenvalueBound
+        An upper bound; never below that of `eigenvalue_upper`, but known without the rows where their norms are.
+
+    Notes
+    -----
+    O(n) work.
+
+    References
+    ----------
+    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.bounds import EigenvalueProblem, eigenvalue_trace
+    >>> round(eigenvalue_trace(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
+    1.0
+    """
+    diagonal = problem.kernel.diagonal()
+    value = float((diagonal * (1.0 + 4.0 * problem.errors)).mean())
+    return EigenvalueBound("trace", value, "upper", "The smallest eigenvalue is at most the mean of all of them.")
