@@ -78,8 +78,8 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
         return interval.path * interval.rate(learning_rate)
 
     best = _search(problem, score, _first_path(problem, low, high)) if low > 0.0 else problem.interval(0.0)
-    radius = max(score(best), 0.0)
-    is_certified = low > 0.0 and best.rate(learning_rate) > 0.0 and norm <= radius
+    radius = float(max(score(best), 0.0))
+    is_certified = bool(low > 0.0 and best.rate(learning_rate) > 0.0 and norm <= radius)
     chosen = _tightened(problem, best, norm, learning_rate) if is_certified else best
     reason = _reason(problem, is_certified, norm, radius, low, best.rate(learning_rate), learning_rate)
     largest_step = max(chosen.full_step, learning_rate or 0.0)
@@ -108,7 +108,7 @@ def _first_path(problem: TangentProblem, low: float, high: float) -> float:
     """Path at which about the share lambda_min / (4 lambda_max) of the active pairs comes within reach of inactivity."""
     pairs = problem.active
     neurons = np.repeat(np.arange(len(problem.norms)), np.diff(pairs.indptr))
-    speeds = np.sqrt(problem.squares.sum(axis=1))[pairs.samples] * np.sqrt(problem.norms)[neurons]
+    speeds = problem.speeds[pairs.samples] * np.sqrt(problem.norms)[neurons]
     paths = pairs.z[speeds > 0.0] / speeds[speeds > 0.0]
     return float(np.quantile(paths, 0.25 * low / high)) * problem.path_unit
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._kernels.pair_counts import classify, middles, row_blocks
-from underdetermined._linalg import EPS, rank_cutoff
+from underdetermined._kernels.pair_counts import classify, deviations, outer_products, row_blocks
+from underdetermined._linalg import EPS, mirror_lower, rank_cutoff
 from underdetermined._validation import check_finite, check_memory
 from underdetermined.active_sets import active_pairs
 from underdetermined.blocks import run_tiles, slices, thread_count
@@ -18,7 +18,6 @@ from underdetermined.objectives import SparseReLU
 
 FloatArray = NDArray[np.float64]
 
-_PASSES = 4
 _POWER_STEPS = 100
 
 
@@ -104,10 +103,11 @@ class TangentProblem:
         self.norms = np.einsum("rk,rk->r", self.values, self.values)
         kernel /= kernel_unit
         self.squares = kernel**2 * (self.weight / weight_unit)
+        self.speeds = np.sqrt(self.squares.sum(axis=1))
         self.kernel = kernel * np.outer(roots, roots)
         # Units of the tangent matrix, of the weighted residual, and of the path length that moves z by one.
         self.rate_unit = value_unit**2 * kernel_unit * weight_unit
-        self.path_unit = 1.0 / (value_unit * kernel_unit * np.sqrt(weight_unit))
+        self.path_unit = float(1.0 / (value_unit * kernel_unit * np.sqrt(weight_unit)))
         self.slack = self._rounding()
         self._margin = 0.0
 
@@ -125,10 +125,20 @@ class TangentProblem:
         return active_pairs(self.objective.feature_map, self.X)
 
     @cached_property
+    def _start_sums(self) -> FloatArray:
+        """Sum over neurons of v_ra v_rb A_ir A_jr."""
+        n, k = self.n_rows, self.n_outputs
+        pairs, sums = self.active, np.zeros((n, k, n, k))
+        run_tiles(
+            lambda rows: outer_products(rows.start, rows.stop, pairs.indptr, pairs.samples, self.values, sums),
+            self._row_tiles(),
+        )
+        return mirror_lower(sums.reshape(n * k, n * k)).reshape(sums.shape)
+
+    @property
     def at_start(self) -> FloatArray:
-        """Tangent matrix H now, in its unit."""
-        status = np.full(len(self.active.samples), 2, dtype=np.int8)
-        return self._sums(self.active, status)[0]
+        """Tangent matrix H now, of shape (n, k, n, k), in its unit."""
+        return self._start_sums * self.kernel[:, np.newaxis, :, np.newaxis]
 
     def eigenvalues(self, matrix: FloatArray) -> tuple[float, float]:
         """Smallest and largest eigenvalue on the rows of positive weight, in the unit; the smallest one rounded down."""
@@ -140,36 +150,37 @@ class TangentProblem:
         """What bounds the tangent matrix while the path of the residual, the sum of eta |rho|, is at most `path`."""
         radius = path / self.path_unit * np.sqrt(self.norms)
         pairs = self._pairs_within(radius)
-        status, reach = np.empty(len(pairs.samples), dtype=np.int8), np.empty(len(pairs.samples))
+        status = np.empty(len(pairs.samples), dtype=np.int8)
 
         def task(neurons: slice) -> None:
             classify(
                 neurons.start, neurons.stop, pairs.indptr, pairs.samples, pairs.z, radius, self.slack, self.squares,
-                _PASSES, reach, status,
+                self.speeds, status,
             )  # fmt: skip
 
         run_tiles(task, slices(len(radius), 1024))
-        middle, width = self._sums(pairs, status)
+        masks = _Masks(pairs, status)
+        middle, width = self._between(masks)
         low, high = self.eigenvalues(middle)
-        return Interval(self, path, pairs, status, low, high, self._norm_bound(pairs, status, width))
+        return Interval(self, path, pairs, status, low, high, self._norm_bound(masks, width))
 
     def _pairs_within(self, radius: FloatArray) -> Any:
         """All pairs that may become active; the list is kept, and grows in large steps."""
-        largest = float((radius * np.sqrt(self.squares.sum(axis=1).max()) + self.slack).max())
+        largest = float((radius * self.speeds.max() + self.slack).max())
         if largest > self._margin or "_pairs" not in vars(self):
             self._margin = 4.0 * largest
             self._pairs = active_pairs(self.objective.feature_map, self.X, margin=self._margin)
         return self._pairs
 
-    def _sums(self, pairs: Any, status: NDArray[np.int8]) -> tuple[FloatArray, FloatArray]:
-        """Middle of all tangent matrices between the masks, and the largest deviation from it, row by row in norm."""
-        n, k = self.n_rows, self.n_outputs
-        middle, width = np.zeros((n, k, n, k)), np.zeros((n, n))
+    def _between(self, masks: _Masks) -> tuple[FloatArray, FloatArray]:
+        """Middle of all tangent matrices between the masks, and the largest deviation from it, in norm for each two rows."""
+        middle, width = self._start_sums.copy(), np.zeros((self.n_rows, self.n_rows))
 
         def task(rows: slice) -> None:
-            middles(
-                rows.start, rows.stop, pairs.indptr, pairs.samples, status, self.values, self.norms, middle, width
-            )
+            deviations(
+                rows.start, rows.stop, masks.indptr, masks.samples, masks.z, masks.status, masks.open_indptr,
+                masks.open_pairs, self.values, self.norms, middle, width,
+            )  # fmt: skip
 
         run_tiles(task, self._row_tiles())
         middle *= self.kernel[:, np.newaxis, :, np.newaxis]
@@ -177,10 +188,10 @@ class TangentProblem:
         return middle, width
 
     def _row_tiles(self) -> list[slice]:
-        # Every tile reads all pairs, so that there are no more of them than threads; each entry is summed in one order.
+        # Every tile reads all pairs, so that there are no more of them than threads.
         return slices(self.n_rows, -(-self.n_rows // thread_count()))
 
-    def _norm_bound(self, pairs: Any, status: NDArray[np.int8], width: FloatArray) -> float:
+    def _norm_bound(self, masks: _Masks, width: FloatArray) -> float:
         """Upper bound on the two-norm of any deviation from the middle."""
         vector = _positive_vector(width)
         if self.n_outputs == 1:
@@ -188,14 +199,25 @@ class TangentProblem:
         else:
             weights = np.abs(self.kernel) * vector / vector[:, np.newaxis]
             blocks = np.zeros((self.n_rows, self.n_outputs, self.n_outputs))
-            run_tiles(
-                lambda rows: row_blocks(
-                    rows.start, rows.stop, pairs.indptr, pairs.samples, status, self.values, weights, blocks
-                ),
-                self._row_tiles(),
-            )
+
+            def task(rows: slice) -> None:
+                row_blocks(
+                    rows.start, rows.stop, masks.indptr, masks.samples, masks.status, masks.open_indptr,
+                    masks.open_pairs, self.values, weights, blocks,
+                )  # fmt: skip
+
+            run_tiles(task, self._row_tiles())
             ratios = np.linalg.eigvalsh(blocks)[:, -1]
         return float(ratios.max()) * (1.0 + 4.0 * rank_cutoff(width.shape))
+
+
+class _Masks:
+    """Pairs with their status, and the list of those that are open: perhaps active, perhaps not."""
+
+    def __init__(self, pairs: Any, status: NDArray[np.int8]) -> None:
+        self.indptr, self.samples, self.z, self.status = pairs.indptr, pairs.samples, pairs.z, status
+        self.open_pairs = np.flatnonzero(status == 1)
+        self.open_indptr = np.searchsorted(self.open_pairs, pairs.indptr)
 
 
 @dataclass(frozen=True, eq=False)
