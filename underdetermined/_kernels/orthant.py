@@ -16,7 +16,7 @@ any size. With s the sine and a = tan(theta / 2) of the angle theta between the 
 
       L = (1 / pi) exp(-h**2 / 2) integral from a of exp(-v**2 / 2) / (1 + u**2) du,
 
-  and M as above. A Gauss rule on short panels in log u has every digit of it.
+  and M as above, by Gauss rules on panels.
 """
 
 from math import ceil, erf, erfc, exp, expm1, log1p, pi, sqrt
@@ -72,7 +72,7 @@ _DECAY = 76.0  # twice the exponent at which an integrand is cut: exp(-38) is be
 _GONE = 745.0  # exp(-745) underflows
 _WIDE = 40.0  # exp(-40**2 / 2) underflows beside any other part
 _CLOSE = 0.015625  # a sum below this fraction of its terms is taken again
-_PANEL = 0.55  # panels in log u, of at most this length and at most 6 in v
+_REACH = 8.9  # in v, as far as an integrand goes: exp(-_REACH**2 / 2) is below 2**-57
 _SAME = 1e-15  # relative difference of thresholds that only rounding makes
 
 
@@ -176,40 +176,47 @@ def _part(h, x):
     return _equal(h, x, h / x if is_beyond else x / h, is_beyond)[0]
 
 
+@inline_sum
+def _panel(first, width, start, low, base, gap, a, p, q):
+    """Sums over 20 nodes of ``f = exp(-(v**2 - v0**2) / 2) / (1 + u**2)`` and of f (u**2 - a**2) / (1 + u**2)."""
+    total, moment = 0.0, 0.0
+    for i in range(_T20.size):
+        d = fma(width, _T20[i], first)
+        u = start + d
+        step = d * (q + p / (u * start))
+        inverse = 1.0 / fma(u, u, 1.0)
+        f = _W20[i] * _exp(-0.5 * fma(step, fma(2.0, low, step), base)) * inverse
+        total += f
+        moment += f * ((gap + d) * (u + a)) * inverse
+    return width * total, width * moment
+
+
 @inline
 def _integral(h, k, a, is_moment):
-    """The integral over all correlations, for h > |k|: Gauss rules on panels in log u."""
+    """The integral over all correlations, for h > |k|: Gauss rules on panels of u that grow in proportion to u."""
     p, q = 0.5 * (h - k), 0.5 * (h + k)
     va = q * a - p / a if a > 0.0 else -np.inf
-    v0 = max(va, 0.0)
-    if p * q + 0.5 * v0 * v0 > _GONE:
+    low, v0 = max(va, -_REACH), max(va, 0.0)
+    depth = p * q + 0.5 * v0 * v0
+    if depth > _GONE:
         return 0.0
-    low, high = max(va, -8.8), sqrt(v0 * v0 + _DECAY + 2.0)
-    is_cut = va > -8.8
-    start = a if is_cut else 2.0 * p / (8.8 + sqrt(8.8 * 8.8 + 4.0 * p * q))
-    far = 1e17 * max(start, 1.0)
+    # u(v) is the positive root of q u**2 - v u - p; what lies beyond the end, or below the start, has no digit in the sum.
+    start = a if va > -_REACH else 2.0 * p / (_REACH + sqrt(_REACH * _REACH + 4.0 * p * q))
+    high, far = sqrt(v0 * v0 + _REACH * _REACH), 1e17 * max(start, 1.0)
     end = min((high + sqrt(high * high + 4.0 * p * q)) / (2.0 * q), far) if q > 0.0 else far
     length = end - start if end > 2.0 * start else (high - low) / (q + p / (end * start))
     span = log1p(length / start)
-    panels = int(ceil(max(span / _PANEL, (high - low) / 6.0)))
-    total = 0.0
-    for j in range(panels):
-        for i in range(_T20.size):
-            growth = expm1(span * (j + _T20[i]) / panels)
-            u = fma(start, growth, start)
-            square = u * u + 1.0
-            if is_cut:
-                d = start * growth
-                step = d * (q + p / (u * a))
-                excess = step * (step + 2.0 * va) if va > 0.0 else (va + step) * (va + step)
-                area = d * (u + a)
-            else:
-                v = q * u - p / u
-                excess, area = v * v, (u - a) * (u + a)
-            f = _W20[i] * exp(-0.5 * excess) * u / square
-            total += f * area / square if is_moment else f
-    scale = exp(-(p * q + 0.5 * v0 * v0)) * span / (panels * pi)
-    return total * scale * (2.0 / (a * a + 1.0) if is_moment else 1.0)
+    panels = int(ceil(max(span, (high - low) / 6.0)))
+    growth, base = expm1(span / panels), min(low, 0.0) ** 2
+    total, moment, first = 0.0, 0.0, 0.0
+    for _ in range(panels):
+        width = (start + first) * growth
+        one, other = _panel(first, width, start, low, base, start - a, a, p, q)
+        total += one
+        moment += other
+        first += width
+    scale = exp(-depth) / pi
+    return scale * moment * 2.0 / fma(a, a, 1.0) if is_moment else scale * total
 
 
 @inline
