@@ -1,8 +1,8 @@
 """Loops over active pairs (neuron, sample): lists, forward sums, and gradient steps fused with the forward sum that follows.
 
 Neurons come in blocks. ``weights`` is (b, d), a row for each neuron, ``last`` (b, k) the v_r, and the list of neuron r is
-``samples[start[r] : start[r] + count[r]]`` in increasing order, with its pre-activations at the same places of ``z``. Outputs
-are added to ``out`` (n, k). Samples number up to n, kept as int32.
+``samples[start[r] : start[r] + count[r]]`` in increasing order, with its pre-activations at the same places of ``z``.
+Outputs are added to ``out`` (n, k). Samples number up to n, kept as int32.
 
 Sums run in any order, so that they vectorise; nan and inf stay what they are. Every step gathers the rows of the active
 samples, changes one neuron and takes its new pre-activations at once, while rows and weights are in the cache. Checked
@@ -90,16 +90,28 @@ def _length(vector, extra):
     return largest * sqrt(square)
 
 
+# One output is by far the most common case, and a loop of one turn costs as much as the rest of its body.
+
+
 @_sums
 def _select(samples, first, last, z, last_layer, residual, chosen, factors):
     """Samples of the list with z > 0 and their <v_r, residual>; returns how many and the sum of the factors."""
     size, total = 0, 0.0
-    outputs = last_layer.size
+    if last_layer.size == 1:
+        v = last_layer[0]
+        for p in range(first, last):
+            i = samples[p]
+            chosen[size] = i
+            factors[size] = v * residual[i, 0]
+            size += z[p] > 0.0
+        for p in range(size):
+            total += factors[p]
+        return size, total
     for p in range(first, last):
         if z[p] > 0.0:
             i = samples[p]
             c = 0.0
-            for a in range(outputs):
+            for a in range(last_layer.size):
                 c += last_layer[a] * residual[i, a]
             chosen[size] = i
             factors[size] = c
@@ -110,17 +122,22 @@ def _select(samples, first, last, z, last_layer, residual, chosen, factors):
 
 @_sums
 def _add_outputs(samples, first, last, z, last_layer, out):
-    """Add v_r z to the outputs of active samples; returns how many there are."""
+    """Add v_r z to the outputs of active samples; returns how many there are. A nan is no number to skip: it spreads."""
     active = 0
-    outputs = last_layer.size
+    if last_layer.size == 1:
+        v = last_layer[0]
+        for p in range(first, last):
+            value = z[p]
+            if not value <= 0.0:
+                out[samples[p], 0] += v * value
+            active += value > 0.0
+        return active
     for p in range(first, last):
         value = z[p]
-        if value > 0.0:
-            active += 1
-            for a in range(outputs):
+        if not value <= 0.0:
+            for a in range(last_layer.size):
                 out[samples[p], a] += last_layer[a] * value
-        elif value != value and outputs > 0:  # no comparison holds for nan, and an overflow must not pass unseen
-            out[samples[p], 0] = value
+        active += value > 0.0
     return active
 
 
@@ -131,8 +148,8 @@ def step(
 ):  # fmt: skip
     """One gradient step of the live neurons, and their outputs after it.
 
-    ``residual`` is weighted by the samples. A neuron whose path since its last refresh exceeds its skin gets no outputs: it is
-    named in ``stale``. ``chosen``, ``factors`` (n,) and ``total`` (d,) are scratch. Returns the numbers of stale neurons,
+    ``residual`` is weighted by the samples. A neuron whose path since its last refresh exceeds its skin gets no outputs: it
+    is named in ``stale``. ``chosen``, ``factors`` (n,) and ``total`` (d,) are scratch. Returns the numbers of stale neurons,
     of active pairs, and of pairs visited.
     """
     stales, actives, visited = 0, 0, 0

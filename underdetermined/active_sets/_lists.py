@@ -68,7 +68,8 @@ class ListBlock:
         chosen, factors, total, stale = self.scratch
         stales, self.n_active, self.n_visited = active_set.step(
             network.rows, network.bias_scale, self.weights, self.biases, self.last, residual, rate, self.live, self.start,
-            self.count, self.samples, self.z, self.skin, self.used, self.speed, self.path, out, chosen, factors, total, stale,
+            self.count, self.samples, self.z, self.skin, self.used, self.speed, self.path, out, chosen, factors, total,
+            stale,
         )  # fmt: skip
         if stales:
             self._choose_skins(stale[:stales])

@@ -67,7 +67,7 @@ class Network:
             sample_weight=objective.sample_weight[kept, np.newaxis],
             bias_scale=objective.bias_scale,
             weights=np.array(layer.weights.T, order="C"),
-            biases=layer.biases.copy(),
+            biases=objective.biases.copy(),
             last=np.ascontiguousarray(objective.output_weights),
             row_norms=np.hypot(np.linalg.norm(rows, axis=1), objective.bias_scale),
         )

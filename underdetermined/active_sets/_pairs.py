@@ -111,7 +111,9 @@ def active_pairs(
     """
     inputs = np.ascontiguousarray(check_matrix(X, "X"), dtype=np.float64)
     if inputs.shape[1] != feature_map.n_inputs:
-        raise ValueError(f"X has {inputs.shape[1]} columns and the feature map {feature_map.n_inputs} inputs: pass matching ones")
+        raise ValueError(
+            f"X has {inputs.shape[1]} columns and the feature map {feature_map.n_inputs} inputs: pass matching ones"
+        )
     margin = check_number(margin, "margin")
     n, m = len(inputs), feature_map.width
     weights = np.ascontiguousarray(feature_map.weights.T, dtype=np.float64)

@@ -162,8 +162,8 @@ def train_active_sets(
     >>> hidden, coef = draw_network(2, 2000, bias=1.0)
     >>> objective = SparseReLU([[1.0, 0.0], [0.0, 1.0], [-0.6, 0.8]], [0.1, -0.1, 0.2], hidden, coef)
     >>> trajectory = train_active_sets(objective, tol=1e-3)
-    >>> trajectory.status.name, trajectory.active_fraction[0] < 0.2
-    ('CONVERGED', True)
+    >>> trajectory.status.name, trajectory.n_live[0]
+    ('CONVERGED', np.int64(829))
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy={strategy!r} is unknown: choose one of {', '.join(map(repr, STRATEGIES))}")

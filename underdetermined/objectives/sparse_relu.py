@@ -88,7 +88,9 @@ class SparseReLU:
         targets = check_targets(self.targets, n)
         coef = check_targets(self.coef, layer.width, "coef")
         if coef.shape[1] != targets.shape[1]:
-            raise ValueError(f"coef has {coef.shape[1]} columns and the targets {targets.shape[1]}: pass one for each output")
+            raise ValueError(
+                f"coef has {coef.shape[1]} columns and the targets {targets.shape[1]}: pass one for each output"
+            )
         biases = np.zeros(layer.width) if layer.biases is None else np.asarray(layer.biases, dtype=np.float64)
         weight = np.ones(n) if self.sample_weight is None else check_sample_weight(self.sample_weight, n)
         weights = np.asarray(layer.weights, dtype=np.float64)
@@ -110,6 +112,11 @@ class SparseReLU:
         return np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
 
     @property
+    def biases(self) -> FloatArray:
+        """Biases of the feature map, zeros where it has none."""
+        return np.asarray(self.feature_map.biases)
+
+    @property
     def n_parameters(self) -> int:
         """Number d m of weights, and m of biases if they are trained."""
         layer = self.feature_map
@@ -124,7 +131,7 @@ class SparseReLU:
             A new array.
         """
         layer = self.feature_map
-        biases = [layer.biases / self.bias_scale] if self.bias_scale > 0.0 else []
+        biases = [self.biases / self.bias_scale] if self.bias_scale > 0.0 else []
         return np.concatenate([layer.weights.ravel(), *biases])
 
     def network(self, theta: ArrayLike) -> FeatureMap:
@@ -150,7 +157,7 @@ class SparseReLU:
             raise ValueError(f"theta has shape {parameters.shape}: pass all parameters, shape ({self.n_parameters},)")
         layer = self.feature_map
         hidden = layer.n_inputs * layer.width
-        biases = layer.biases if self.bias_scale == 0.0 else self.bias_scale * parameters[hidden:]
+        biases = self.biases if self.bias_scale == 0.0 else self.bias_scale * parameters[hidden:]
         return parameters[:hidden].reshape(layer.n_inputs, layer.width), biases
 
     def residual(self, theta: ArrayLike) -> FloatArray:
