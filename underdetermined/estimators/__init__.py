@@ -3,5 +3,13 @@
 from underdetermined.estimators._classifier import RandomFeatureClassifier
 from underdetermined.estimators._features import RandomFeatures
 from underdetermined.estimators._regressor import RandomFeatureRegressor
+from underdetermined.estimators._sparse_relu_classifier import SparseReLUClassifier
+from underdetermined.estimators._sparse_relu_regressor import SparseReLURegressor
 
-__all__ = ["RandomFeatureClassifier", "RandomFeatureRegressor", "RandomFeatures"]
+__all__ = [
+    "RandomFeatureClassifier",
+    "RandomFeatureRegressor",
+    "RandomFeatures",
+    "SparseReLUClassifier",
+    "SparseReLURegressor",
+]

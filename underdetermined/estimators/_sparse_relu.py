@@ -1,0 +1,221 @@
+"""What the sparse regressor and classifier share: parameters, training on merged rows, raw predictions."""
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from underdetermined._compat import Interval, StrOptions
+from underdetermined._validation import check_memory
+from underdetermined.active_sets import SparseTrajectory, draw_network, train_active_sets
+from underdetermined.estimators._base import FLOATS
+from underdetermined.estimators._layer import draw_seed
+from underdetermined.estimators._sparse_relu_bias import choose_bias
+from underdetermined.estimators._sparse_relu_inputs import root_mean_square_norm, to_sphere
+from underdetermined.estimators._sparse_relu_targets import standardized_rows
+from underdetermined.estimators._versioned import Versioned
+from underdetermined.features import FeatureMap
+from underdetermined.objectives import SparseReLU
+from underdetermined.solution import Status
+from underdetermined.sparsity import Certificate, certify
+
+__all__ = ["SparseReLUModel"]
+
+# Distinct rows times outputs up to which a certificate, a hundred eigenvalue problems of that size, is cheap.
+CERTIFIED_SIZE = 128
+
+
+class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
+    """A ReLU network with a threshold, its hidden layer trained; subclasses turn columns into answers."""
+
+    feature_map_: FeatureMap
+    coef_: np.ndarray
+    intercept_: Any
+    row_constant_: float | None
+    certificate_: Certificate | None
+    trajectory_: SparseTrajectory
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "bias": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="left")],
+        "train_biases": ["boolean"],
+        "symmetric_init": ["boolean"],
+        "normalize": ["boolean"],
+        "strategy": [StrOptions({"auto", "dense", "masked", "lists", "kernel"})],
+        "random_state": ["random_state"],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        width=8192,
+        *,
+        bias="auto",
+        learning_rate="auto",
+        max_iter=1000,
+        tol=0.1,
+        train_biases=True,
+        symmetric_init=True,
+        normalize=True,
+        strategy="auto",
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.width = width
+        self.bias = bias
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.tol = tol
+        self.train_biases = train_biases
+        self.symmetric_init = symmetric_init
+        self.normalize = normalize
+        self.strategy = strategy
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "feature_map_")
+
+    def _train(
+        self, X: np.ndarray, y: Any, columns: np.ndarray, weight: np.ndarray | None, *, shared_unit: bool, **learned: Any
+    ) -> None:
+        """Train on `columns` as targets; y is what callbacks are shown, and nothing is stored before all has succeeded."""
+        progress = self._init_callback_context(max_subtasks=self.max_iter)
+        data = {"estimator": self, "X": X, "y": y}
+        progress.call_on_fit_task_begin(**data)
+        rows, mean, unit = standardized_rows(X, columns.reshape(len(X), -1), weight, shared_unit=shared_unit)
+        constant = (root_mean_square_norm(rows.inputs, rows.weight) or 1.0) if self.normalize else None
+        inputs = _prepare(rows.inputs, constant)
+        bias = self._chosen_bias(inputs, rows.weight)
+        layer, coef = self._draw(inputs.shape[1], len(unit), bias)
+        self._check_active(X, rows.inputs, inputs, layer, bias)
+        objective = SparseReLU(
+            inputs, rows.targets, layer, coef, sample_weight=rows.weight, bias_scale=float(self.train_biases)
+        )
+        one_column = columns.ndim == 1
+        learned |= {
+            "bias_": bias,
+            "row_constant_": constant,
+            "coef_": coef[:, 0] * unit[0] if one_column else np.ascontiguousarray((coef * unit).T),
+            "intercept_": mean[0] if one_column else mean,
+            "certificate_": self._certified(objective) if rows.targets.size <= CERTIFIED_SIZE else None,
+        }
+        steps = _Steps(progress, data, learned)
+        trajectory = train_active_sets(
+            objective,
+            learning_rate=self.learning_rate,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            strategy=self.strategy,
+            callback=steps,
+            n_jobs=self.n_jobs,
+        )
+        scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
+        learned |= {
+            "feature_map_": trajectory.feature_map,
+            "trajectory_": trajectory,
+            "loss_curve_": (trajectory.value + scatter) / rows.weight.sum(),
+            "learning_rate_": trajectory.learning_rate,
+            "active_fraction_": float(trajectory.active_fraction[-1]),
+            "n_live_": int(trajectory.n_live[-1]),
+            "n_iter_": max(1, trajectory.n_iter),
+        }
+        for name, value in learned.items():
+            setattr(self, name, value)
+        if self.verbose:
+            print(f"[{type(self).__name__}] bias={bias:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
+        if not (trajectory.status.is_success or steps.is_stopped):
+            self._warn_unfinished(trajectory)
+        progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
+
+    def _chosen_bias(self, inputs: np.ndarray, weight: np.ndarray) -> float:
+        if self.bias != "auto":
+            return float(self.bias)
+        n_independent = self.width // 2 if self.symmetric_init else self.width
+        return choose_bias(np.linalg.norm(inputs, axis=1), weight, self.width, n_independent)
+
+    def _draw(self, n_inputs: int, n_outputs: int, bias: float) -> tuple[FeatureMap, np.ndarray]:
+        check_memory(16 * n_inputs * self.width, f"{self.width} hidden neurons with {n_inputs} inputs each")
+        layer, coef = draw_network(
+            n_inputs,
+            self.width,
+            n_outputs,
+            bias=bias,
+            symmetric=self.symmetric_init,
+            seed=draw_seed(self.random_state),
+        )
+        return replace(layer, n_jobs=self.n_jobs), coef
+
+    def _certified(self, objective: SparseReLU) -> Certificate:
+        return certify(objective, learning_rate=None if self.learning_rate == "auto" else self.learning_rate)
+
+    def _check_active(self, X: np.ndarray, rows: np.ndarray, inputs: np.ndarray, layer: FeatureMap, bias: float) -> None:
+        """Refuse a network without an active neuron, and warn of rows without one: they have no gradient."""
+        totals = layer.operator(inputs).matvec(np.ones(layer.width))
+        idle = np.flatnonzero(~(totals > 0))
+        if not len(idle):
+            return
+        norms = np.linalg.norm(inputs, axis=1)
+        remedy = "lower bias, pass bias='auto'" + (" or widen the network" if self.normalize else " or normalize=True")
+        if len(idle) == len(inputs):
+            raise ValueError(
+                f"bias={bias:.4g} leaves none of {layer.width} neurons active on any row (norms up to {norms.max():.3g}), "
+                f"so that nothing would be learned; {remedy}."
+            )
+        first = np.flatnonzero((rows[idle[0]] == X).all(axis=1))[0]
+        warnings.warn(
+            f"bias={bias:.4g} leaves {len(idle)} of {len(inputs)} distinct rows without an active neuron, so that they pull "
+            f"at nothing; the first is row {first}, of norm {norms[idle[0]]:.3g}; {remedy}.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+    def _warn_unfinished(self, trajectory: SparseTrajectory) -> None:
+        residual = np.sqrt(trajectory.value[-1] / trajectory.value[0])
+        remedy = "lower learning_rate" if trajectory.status is Status.DIVERGED else "raise max_iter or tol"
+        warnings.warn(
+            f"training ended after {trajectory.n_iter} steps with a residual of {residual:.3g} times its norm at the start, "
+            f"above tol={self.tol:g}, and a loss of {self.loss_curve_[-1]:.3g} (variance of the targets 1); {remedy}.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+    def _raw_predict(self, X: Any) -> np.ndarray:
+        """Return the network's columns, shape (n_samples, k), in the dtype of X."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        coef = self.coef_.reshape(-1, self.feature_map_.width).T
+        values = self.feature_map_.operator(_prepare(X, self.row_constant_)).matmat(coef) + self.intercept_
+        return values.astype(X.dtype, copy=False)
+
+
+class _Steps:
+    """The trainer's callback: one subtask for each step, begun and ended once the step is known to have been taken."""
+
+    def __init__(self, progress: Any, data: dict[str, Any], learned: dict[str, Any]) -> None:
+        self.progress, self.data, self.learned = progress, data, learned
+        self.is_stopped = False
+
+    def __call__(self, step: int, state: Any) -> bool:
+        if step:
+            task = self.progress.subcontext(task_name="iteration").call_on_fit_task_begin(**self.data)
+            self.is_stopped = task.call_on_fit_task_end(
+                **self.data, reconstruction_attributes=lambda: {**self.learned, "feature_map_": state.feature_map}
+            )
+        return self.is_stopped
+
+
+def _prepare(rows: np.ndarray, constant: float | None) -> np.ndarray:
+    return np.ascontiguousarray(rows, dtype=np.float64) if constant is None else to_sphere(rows, constant)
