@@ -67,7 +67,7 @@ _EXP = (
 
 _SQRT_HALF = 0.7071067811865476
 _DENSITY = 0.3989422804014327  # of one standard normal variable, at 0
-_SMALL = 1.5  # up to here differences of the functions lose no more than two digits
+_HIGH, _ASIDE = 1.5, 0.95  # up to there differences lose no more than a digit, beyond the poles at u = i and -i are far
 _DECAY = 76.0  # twice the exponent at which an integrand is cut: exp(-38) is below 2**-54
 _GONE = 745.0  # exp(-745) underflows
 _WIDE = 40.0  # exp(-40**2 / 2) underflows beside any other part
@@ -143,9 +143,9 @@ def _second_moment(h):
 @inline
 def _equal(h, x, t, is_beyond):
     """exp(E) L and exp(E) M at equal thresholds h >= 0: x = a h; t = a, or 1 / a where ``is_beyond`` says a > 1."""
+    base, is_tail = fma(t, t, 1.0), h > _HIGH or x > _ASIDE
     if not is_beyond:
-        base = fma(t, t, 1.0)
-        if h > _SMALL:
+        if is_tail:
             c = _DECAY / (h * h)
             width = c / (t + sqrt(fma(t, t, c)))
             total, first = _far_sums(0.5 * h * h, width, t, base)
@@ -156,8 +156,7 @@ def _equal(h, x, t, is_beyond):
         rho = (1.0 - t) * (1.0 + t) / base
         slope = _DENSITY * h * exp(0.5 * x * x) * erfc(x * _SQRT_HALF)
         return value, fma(fma(h, h, rho), value, t / (pi * base) - slope)
-    base = fma(t, t, 1.0)
-    if x > _SMALL:
+    if is_tail:
         c = _DECAY / (x * x)
         width = c / (1.0 + sqrt(1.0 + c))
         total, first = _far_sums(0.5 * x * x, width, 1.0, base)

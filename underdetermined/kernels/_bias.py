@@ -150,9 +150,9 @@ def bias_ntk(
 ) -> np.ndarray:
     """Tangent kernel of a wide ReLU layer at a constant bias, ``(<x_i, z_j> + s**2) P[<w, x_i> > B, <w, z_j> > B]``.
 
-    The network is ``sum_r v_r relu(<w_r, x> - b_r) / sqrt(width)`` with fixed signs v_r, infinitely wide. The weights w start
-    standard normal, the biases b at the constant B = `bias`; both are trained, and the biases learn s**2 times as fast,
-    s = `bias_scale`.
+    The network is ``sum_r v_r relu(<w_r, x> - b_r) / sqrt(width)`` with fixed signs v_r, infinitely wide. The weights w
+    start standard normal, the biases b at the constant B = `bias`; both are trained, and the biases learn s**2 times as
+    fast, s = `bias_scale`.
 
     Parameters
     ----------
@@ -188,14 +188,14 @@ def bias_ntk(
     Notes
     -----
     The error is below 1e-13 (1 + E) of the entry itself, and usually some roundings: 2 E is the squared distance from the
-    origin of the region of weights where both rows are active, and exp(-E) has that error by rounding of E alone. It holds for
-    nearly parallel and nearly antipodal rows, of equal norm or not: angles are taken from 2 x 2 determinants of the
-    coordinates, and ``<x, z> + s**2`` with twice the precision where it cancels. Entries of equal rows are bit for bit those of
-    the diagonal. A row of zeros is active nowhere, for relu'(0) = 0, and all its entries are 0, also at B = 0; so are those of
-    rows shorter than 1e-100 B.
+    origin of the region of weights where both rows are active, and exp(-E) has such an error by rounding of E alone. It
+    holds for nearly parallel and nearly antipodal rows, of equal norm or not: angles are taken from 2 x 2 determinants of
+    the coordinates, and ``<x, z> + s**2`` with twice the precision where it cancels. Entries of equal rows are bit for bit
+    those of the diagonal. A row of zeros is active nowhere, for relu'(0) = 0, and all its entries are 0, also at B = 0; so
+    are those of rows shorter than 1e-100 B.
 
-    Cost n n' d multiplications for the products and 0.1 to 0.4 microseconds per entry. Compiling takes some seconds at the
-    first call on a machine.
+    Cost n n' d multiplications for the products and 0.1 to 0.4 microseconds per entry, the upper end at unequal norms.
+    Compiling takes some seconds at the first call on a machine.
 
     References
     ----------
@@ -256,8 +256,8 @@ def bias_nngp(
 
     Notes
     -----
-    Accuracy, equal rows and rows of zeros as for `bias_ntk`. Rows of equal norm cost 0.1 to 0.3 microseconds per entry; at
-    unequal norms every entry is a quadrature of some microseconds.
+    Accuracy, equal rows and rows of zeros as for `bias_ntk`. Rows of equal norm cost 0.1 to 0.2 microseconds per entry,
+    others up to a microsecond.
 
     References
     ----------

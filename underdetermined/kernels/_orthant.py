@@ -41,13 +41,13 @@ def orthant_probability(h: ArrayLike, k: ArrayLike, rho: ArrayLike) -> np.ndarra
 
     Notes
     -----
-    The error is some roundings of the probability itself, however small, times 1 + E: 2 E is the squared distance of the
-    orthant from the origin, in coordinates in which U and V have become independent, and exp(-E) has that error by rounding of
-    E alone. A correlation near 1 or -1 knows less of the angle than the rows that it was computed from; `bias_ntk` takes angles
-    from the rows.
+    The error is below 1e-13 (1 + E) of the probability itself, however small, and usually some roundings: 2 E is the
+    squared distance of the orthant from the origin, in coordinates in which U and V have become independent, and exp(-E)
+    has such an error by rounding of E alone. A correlation near 1 or -1 knows less of the angle than the rows that it was
+    computed from; `bias_ntk` takes angles from the rows.
 
-    Thresholds whose sum is negative are reflected. The cost is 0.1 to 0.4 microseconds each, and some microseconds where
-    thresholds of unlike sign need a quadrature because the closed form would lose digits.
+    Thresholds whose sum is negative are reflected. The cost is 0.1 to 0.4 microseconds each, and up to some microseconds
+    where thresholds of unlike sign need a quadrature because the difference of two parts would lose digits.
 
     Compiling takes some seconds at the first call on a machine.
 
