@@ -44,7 +44,7 @@ def prepared(monkeypatch, found):
     return asked
 
 
-def test_a_page_is_written_and_summed_up(run, csv_file, tmp_path):
+def test_a_page_is_written_and_summed_up(run, csv_file, tmp_path, few_activations):
     path = tmp_path / "page.html"
     words = ["--target", "height", "--activation", "erf", "--seed", 3, "--output", path]
     code, out, err = run(csv_file, *words)

@@ -51,6 +51,7 @@ def test_readme():
     assert "leverage_sampled *" in foreseen
 
 
+@pytest.mark.usefixtures("few_activations")
 @pytest.mark.parametrize("name", ["underdetermined", *MODULES])
 def test_docstring_examples(name):
     result = doctest.testmod(importlib.import_module(name))
