@@ -236,12 +236,12 @@ def test_a_table_knows_what_it_does_not_resolve():
 @pytest.mark.parametrize("norms", [(1.0, 30.0), (1e3, 1e6)])
 def test_many_parallel_pairs_share_tables(name, norms, rng, monkeypatch):
     monkeypatch.setattr(_expectation, "_MANY", 4)
-    scales = np.exp(rng.uniform(*np.log(norms), 40))
-    sine = 10 ** rng.uniform(-1.5, -0.8, 80)
-    correlation = np.sqrt(1 - sine**2) * rng.choice([-1, 1], 80)
-    left, right = rng.integers(0, 40, (2, 80))
+    scales = np.exp(rng.uniform(*np.log(norms), 20))
+    sine = 10 ** rng.uniform(-1.5, -0.8, 40)
+    correlation = np.sqrt(1 - sine**2) * rng.choice([-1, 1], 40)
+    left, right = rng.integers(0, 20, (2, 40))
     expectation = Expectation(STEEP[name], scales, (), name)
-    expectation.extend(np.arange(40), 32)
+    expectation.extend(np.arange(20), 32)
     pairs = correlation, sine, left, right
     units = expectation.rows.norms[left] * expectation.rows.norms[right]
     expected = expectation._by_quadrature(*pairs, None)

@@ -90,8 +90,7 @@ def test_quadrature_in_the_plane(name):
     assert abs(found[0, 1] - exact) < 1e-12 * np.sqrt(found[0, 0] * found[1, 1])
 
 
-@BOTH
-@pytest.mark.parametrize("bias_scale", [0.0, 0.5])
+@pytest.mark.parametrize(("kernel", "bias_scale"), [(nngp_kernel, 0.5), (ntk_kernel, 0.0)])
 @pytest.mark.parametrize("name", USERS)
 def test_users_functions_equal_the_catalogue(kernel, name, bias_scale, X):
     function, slope = USERS[name]
@@ -105,16 +104,15 @@ def test_users_functions_equal_the_catalogue(kernel, name, bias_scale, X):
     assert_close(kernel(X, Z, activation=user, bias_scale=bias_scale), expected[:, ::-1], (diagonal, diagonal[::-1]), 3e-13)
 
 
-@BOTH
 @pytest.mark.parametrize("name", ["erf", "gelu", "relu", "tanh"])
-@pytest.mark.parametrize("size", [20.0, 100.0, 1e6])
-def test_many_nearly_parallel_rows(kernel, name, size):
-    X = np.linspace(-size, size, 40)[:, np.newaxis]
+@pytest.mark.parametrize("size", [20.0, 1e6])
+def test_many_nearly_parallel_rows(name, size):
+    X = np.linspace(-size, size, 30)[:, np.newaxis]
     function, slope = USERS[name]
     user = Activation("user", function=function, function_derivative=slope)
-    expected = kernel(X, activation=name, bias_scale=1.0)
+    expected = ntk_kernel(X, activation=name, bias_scale=1.0)
     diagonal = np.diag(expected)
-    assert_close(kernel(X, activation=user, bias_scale=1.0), expected, (diagonal, diagonal), 5e-14)
+    assert_close(ntk_kernel(X, activation=user, bias_scale=1.0), expected, (diagonal, diagonal), 5e-14)
 
 
 @BOTH
@@ -143,7 +141,7 @@ def test_homogeneous_along_rays(form, X):
 @BOTH
 @pytest.mark.parametrize("form", FORMS)
 def test_layout_threads_tiles_and_dtype_do_not_matter(kernel, form, X, rng, monkeypatch):
-    X = np.vstack([X, rng.standard_normal((30, 3))])
+    X = np.vstack([X, rng.standard_normal((6, 3))])
     K = kernel(X, activation=form, n_jobs=1)
     np.testing.assert_array_equal(K, kernel(np.asfortranarray(X), activation=form, n_jobs=3))
     np.testing.assert_array_equal(K, kernel(np.repeat(X, 2, axis=0)[::2], activation=form))
@@ -161,12 +159,11 @@ def test_tangent_kernel_of_step_is_its_kernel(X):
     np.testing.assert_array_equal(ntk_kernel(X, activation="step"), nngp_kernel(X, activation="step"))
 
 
-@BOTH
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("size", [1e-140, 1e6, 1e100])
-def test_extreme_norms_are_finite(kernel, form, size, X):
+def test_extreme_norms_are_finite(form, size, X):
     form = form if size < 1e30 else form.replace("hermite(0, 1, 0.5)", "identity")
-    K = kernel(X[:5] * size, activation=form)
+    K = ntk_kernel(X[:5] * size, activation=form)
     assert np.isfinite(K).all()
     assert_close(K, 0.0, (np.diag(K), np.diag(K)), 1 + 1e-14)
 
