@@ -51,7 +51,7 @@ def errors(activation, form, pair):
 @pytest.mark.parametrize("form", EVERY)
 def test_kernels_against_multiple_precision(form):
     failed = {}
-    for pair in some_pairs(form, 3):
+    for pair in some_pairs(form, 2):
         failed |= {str(pair): found for found in [errors(form, form, pair)] if not max(found) <= TOLERANCE}
     assert not failed
 
@@ -75,25 +75,25 @@ def test_kernels_of_callables(form, kind):
 
 
 def legendre(cuts):
-    """Nodes and weights of Gauss-Legendre rules on five parts of every interval between the cuts."""
-    edges = np.unique(np.concatenate([np.linspace(a, b, 6) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]))
+    """Nodes and weights of Gauss-Legendre rules on five parts of every interval between the cuts, row by row."""
+    fifths = np.arange(5.0)[:, np.newaxis] / 5
     nodes, weights = np.polynomial.legendre.leggauss(24)
-    half = np.diff(edges)[:, np.newaxis] / 2
-    points = ((edges[:-1, np.newaxis] + half) + half * nodes).ravel()
-    return points, (half * weights).ravel() * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
+    places = (fifths + (1 + nodes) / 10).ravel()
+    lengths = np.diff(cuts)[..., np.newaxis]
+    points = (cuts[..., :-1, np.newaxis] + lengths * places).reshape(*cuts.shape[:-1], -1)
+    shares = (lengths * np.tile(weights / 10, 5)).reshape(points.shape)
+    return points, shares * np.exp(-(points**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def product_mean(f, kinks, left, right, both):
     """E[f(u) f(v)] by nested Gauss-Legendre rules in double precision, split where either factor has a kink."""
-    ends, deviation, slope = (-11.0, 0.0, 11.0), np.sqrt(left), both / left
-    width = np.sqrt(right - both * slope)
-    total = 0.0
-    cuts = sorted({*ends, *(kink / deviation for kink in kinks), *(kink / slope / deviation for kink in kinks)})
-    for g, weight in zip(*legendre(cuts), strict=True):
-        mean = slope * deviation * g
-        points, weights = legendre(sorted({*ends, *np.clip((np.array(kinks) - mean) / width, -11.0, 11.0)}))
-        total += weight * f(np.array([deviation * g]))[0] * (weights @ f(mean + width * points))
-    return total
+    ends, deviation, slope = [-11.0, 0.0, 11.0], np.sqrt(left), both / left
+    width, kinks = np.sqrt(right - both * slope), np.array(kinks)
+    g, outer = legendre(np.sort(np.concatenate([ends, kinks / deviation, kinks / slope / deviation])))
+    mean = slope * deviation * g[:, np.newaxis]
+    bent = np.clip((kinks - mean) / width, -11.0, 11.0)
+    points, inner = legendre(np.sort(np.hstack([np.tile(ends, (g.size, 1)), bent])))
+    return outer @ (f(deviation * g) * (inner * f(mean + width * points)).sum(axis=1))
 
 
 @pytest.mark.parametrize("form", EVERY)
@@ -105,8 +105,19 @@ def test_oracle_against_nested_quadrature(form):
     assert max(expected.errors(means[0], means[0] + (x @ z + 1) * means[1])) < 1e-13
 
 
-@pytest.mark.parametrize("kind", ["random", "parallel", "huge", "tiny and huge"])
-@pytest.mark.parametrize("form", ["relu", "shifted_relu(-0.7)", "gelu", "tanh"])
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        ("relu", "random"),
+        ("relu", "tiny and huge"),
+        ("shifted_relu(-0.7)", "random"),
+        ("shifted_relu(-0.7)", "parallel"),
+        ("gelu", "huge"),
+        ("gelu", "tiny and huge"),
+        ("tanh", "parallel"),
+        ("tanh", "huge"),
+    ],
+)
 def test_oracle_has_thirty_digits(form, kind):
     (pair,) = row_pairs(np.random.default_rng(5), 1, [kind])
     rows = pair.x, pair.z, pair.weight_scale, pair.bias_scale
