@@ -1,5 +1,7 @@
 """Hermite coefficients: closed forms and quadrature against mpmath, parity, Parseval, extreme scales."""
 
+from functools import cache
+
 import mpmath
 import numpy as np
 import pytest
@@ -21,20 +23,28 @@ def mean_square(activation, scale):
     return square.hermite_coefficients(0, scale)[0]
 
 
-def reference_coefficients(definition, degree, scale, kinks, half=24, ends=16.0):
+@cache
+def tanh_sinh(degree, left, right, half=24):
+    """Points g, weights under the normal density and h_0(g) ... h_degree(g) of a tanh-sinh rule on an interval."""
+    rule, length = [], (right - left) / 2
+    for i in range(-7 * half // 2, 7 * half // 2 + 1):
+        t = mpmath.mpf(i) / half
+        u = mpmath.pi / 2 * mpmath.sinh(t)
+        g = (left + right) / 2 + length * mpmath.tanh(u)
+        weight = length * mpmath.pi / 2 * mpmath.cosh(t) / mpmath.cosh(u) ** 2 / half * mpmath.npdf(g)
+        rule.append((g, weight, mpmath.matrix(normalised(degree, g))))
+    return rule
+
+
+def reference_coefficients(definition, degree, scale, kinks, ends=16.0):
     """E[f(s g) h_k(g)] and E[f(s g)^2] by tanh-sinh quadrature on both sides of the kinks, at 25 digits."""
     cuts = [-mpmath.mpf(ends), *(mpmath.mpf(kink) / scale for kink in kinks or (0,)), mpmath.mpf(ends)]
     total, square = mpmath.matrix(degree + 1, 1), mpmath.mpf(0)
     for left, right in zip(cuts[:-1], cuts[1:], strict=True):
-        for i in range(-7 * half // 2, 7 * half // 2 + 1):
-            t = mpmath.mpf(i) / half
-            u = mpmath.pi / 2 * mpmath.sinh(t)
-            length = (right - left) / 2
-            g = (left + right) / 2 + length * mpmath.tanh(u)
-            weight = length * mpmath.pi / 2 * mpmath.cosh(t) / mpmath.cosh(u) ** 2 / half * mpmath.npdf(g)
+        for g, weight, polynomials in tanh_sinh(degree, left, right):
             value = definition(scale * g)
             square += weight * value**2
-            total += weight * value * mpmath.matrix(normalised(degree, g))
+            total += weight * value * polynomials
     return np.array([float(a) for a in total]), float(square)
 
 
