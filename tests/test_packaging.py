@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import runpy
 import subprocess
 import sys
 from importlib.metadata import entry_points, metadata, requires, version
@@ -81,10 +82,12 @@ def test_type_hints_are_announced():
     assert files("underdetermined").joinpath("py.typed").is_file()
 
 
-def test_module_runs_as_a_program():
-    command = [sys.executable, "-m", "underdetermined", "--version"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["underdetermined", underdetermined.__version__]
+def test_module_runs_as_a_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["underdetermined", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("underdetermined", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.split() == ["underdetermined", underdetermined.__version__]
 
 
 def test_import_loads_nothing_optional():
