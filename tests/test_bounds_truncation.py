@@ -44,14 +44,12 @@ def test_moments_of_broken_order(name):
     assert abs(found - mp.log(norm_by_quadrature(name, 0.7, 4.6))) < 1e-9
 
 
-@pytest.mark.parametrize("order", [2, 6])
+@pytest.mark.parametrize(("variance", "order"), [(0.04, 6), (6.0, 2)])
 @pytest.mark.parametrize("name", sorted(set(DEFINITIONS) - {*EXACT, "hermite"}))
-def test_moments_that_are_bounds(name, order):
-    activation = get_activation(name)
-    for variance in (0.04, 6.0):
-        found = log_norms(activation, np.array([variance]), float(order))[0]
-        excess = float(found - mp.log(norm_by_quadrature(name, variance, order)))
-        assert -1e-10 < excess < 2.5
+def test_moments_that_are_bounds(name, variance, order):
+    found = log_norms(get_activation(name), np.array([variance]), float(order))[0]
+    excess = float(found - mp.log(norm_by_quadrature(name, variance, order)))
+    assert -1e-10 < excess < 2.5
 
 
 @pytest.mark.parametrize(("degree", "order"), [(1, 30), (3, 20), (10, 8), (40, 4), (100, 4)])

@@ -80,7 +80,7 @@ def pairs(method, condition):
     return [best] + [(share * limits(beta), beta) for beta in momenta for share in (1e-6, 0.5, 0.9, 1 - 1e-9, 1.0)]
 
 
-@pytest.mark.parametrize("condition", [1.0, 100.0, 1e13])
+@pytest.mark.parametrize("condition", [1.0, 1e13])
 @pytest.mark.parametrize("method", METHODS)
 def test_factors_are_exact_powers(method, condition):
     eigenvalues = np.unique([0.0, 1 / condition, 0.3 / np.sqrt(condition), 0.5, 1.0])

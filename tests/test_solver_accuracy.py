@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 DIRECT = ["auto", "cholesky", "cholesky_qr", "qr", "svd", "mixed"]
 
 
-@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12])
+@pytest.mark.parametrize("condition", [1e2, 1e6, 1e8, 1e9, 1e10, 1e12])
 @pytest.mark.parametrize("method", DIRECT)
 def test_minimum_norm_error_is_that_ofgelsd(condition, method, wide_system):
     matrix, targets = wide_system(condition)
@@ -40,7 +40,7 @@ def test_beyond_the_default_cutoff(method, shape, matrix_with_condition, rng):
     assert truncated.rank == np.linalg.lstsq(matrix, targets, rcond=None)[2]
 
 
-@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6, 1e8, 1e10, 1e12])
+@pytest.mark.parametrize("condition", [1e2, 1e6, 1e8, 1e12])
 @pytest.mark.parametrize("method", DIRECT)
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_least_squares_error(condition, method, noise, matrix_with_condition, rng):
@@ -58,7 +58,7 @@ def test_least_squares_error(condition, method, noise, matrix_with_condition, rn
 
 @pytest.mark.parametrize("method", DIRECT)
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20)])
-@pytest.mark.parametrize("alpha", [1e-300, 1e-30, 1e-20, 1e-12, 1.0, 1e12, 1e300])
+@pytest.mark.parametrize("alpha", [1e-300, 1e-20, 1e-12, 1.0, 1e300])
 def test_small_and_large_penalties(method, shape, alpha, matrix_with_condition, rng):
     """The penalised system is a system with sqrt(alpha) I appended, and as accurate as gelsd on that."""
     matrix = matrix_with_condition(*shape, 1e8)
