@@ -83,11 +83,13 @@ def test_curves_are_the_numbers_of_the_run(run):
     assert (list(display.axes_), display.ax_, display.figure_) == (list(axes), axes[0], axes[0].figure)
     assert labels(axes[0]) == ["training loss"]
     assert labels(axes[1]) == [
-        "live neurons: 80 % \u2192 76 %",
         "active pairs: 2.5 % \u2192 2.25 %",
         "expected at the start: 2.28 %",
+        "live neurons (right axis): 80 % \u2192 76 %",
     ]
-    assert [ax.get_yscale() for ax in axes] == ["log", "log"]
+    assert display.live_.axes is display.live_ax_
+    assert [ax.get_yscale() for ax in (*axes, display.live_ax_)] == ["log", "linear", "linear"]
+    assert [ax.get_ylabel() for ax in (*axes[1:], display.live_ax_)] == ["active pairs", "live neurons"]
     assert [ax.get_xlabel() for ax in axes] == ["", "step"]
 
 
@@ -151,7 +153,8 @@ def test_network_that_dies(run):
     run.active_fraction[2:], run.n_live[2:] = 0.0, 0
     display = SparsityDisplay.from_trajectory(run)
     np.testing.assert_array_equal(display.active_.get_xdata(), [0, 1])
-    assert labels(display.axes_[1])[1:] == ["active pairs: 2.5 % \u2192 0 %", "no pair is active at step 2"]
+    assert labels(display.axes_[1])[:2] == ["active pairs: 2.5 % \u2192 0 %", "no pair is active at step 2"]
+    np.testing.assert_allclose(display.live_.get_ydata(), [0.8, 0.8, 0.0, 0.0])
     mark = display.axes_[1].lines[-1]
     assert mark.get_xydata().tolist() == [[2, display.axes_[1].get_ylim()[0]]]
 
@@ -183,29 +186,35 @@ def test_long_runs_have_decades():
 
 
 @pytest.mark.parametrize(
-    ("fraction", "ticks"),
-    [(1e-5, {"0.001 %", "0.0005 %"}), (0.0228, {"1 %", "2 %"}), (1.0, {"20 %", "50 %", "100 %"})],
+    ("fractions", "ticks"),
+    [
+        ([1e-5, 1.1e-5], ["0.0009 %", "0.001 %", "0.0011 %", "0.0012 %"]),
+        ([0.0228, 0.022], ["2 %", "2.1 %", "2.2 %", "2.3 %", "2.4 %", "2.5 %"]),
+        ([1.0, 1.0], ["90 %", "95 %", "100 %", ""]),
+        ([0.02, 0.2], ["2 %", "5 %", "10 %", "20 %"]),
+        ([1e-5, 0.5], ["0.001 %", "0.01 %", "0.1 %", "1 %", "10 %"]),
+    ],
 )
-def test_fractions_are_read_in_per_cent(fraction, ticks):
-    ax = SparsityDisplay([1.0, 0.5], [fraction, fraction]).plot().axes_[1]
+def test_fractions_are_read_in_per_cent(fractions, ticks):
+    ax = SparsityDisplay([1.0, 0.5], fractions).plot().axes_[1]
     ax.figure.canvas.draw()
     low, high = ax.get_ylim()
-    assert low <= fraction / 1.2
-    assert high >= fraction * 1.2
-    assert ticks <= set(shown_ticks(ax.yaxis))
-    assert "200 %" not in shown_ticks(ax.yaxis)
+    assert low < min(fractions) / 1.05
+    assert high > max(fractions) * 1.05
+    assert shown_ticks(ax.yaxis) == ticks
 
 
-def test_a_wide_range_of_fractions_has_decades_only():
-    ax = SparsityDisplay([1.0, 0.5], [1e-5, 1e-5], live_fractions=[1.0, 1.0]).plot().axes_[1]
-    ax.figure.canvas.draw()
-    assert shown_ticks(ax.yaxis) == ["0.001 %", "0.01 %", "0.1 %", "1 %", "10 %", "100 %"]
+def test_a_narrow_band_is_seen():
+    display = SparsityDisplay([1, 0.5], [0.0677, 0.0675], live_fractions=[1, 1], certified_fractions=(0.065, 0.069)).plot()
+    low, high = display.axes_[1].get_ylim()
+    assert 0.0 < low < 0.065 < 0.069 < high < 0.08
 
 
 def test_legends_cover_nothing(run):
     display = SparsityDisplay.from_trajectory(run, certificate=Promise(4.0), expected=0.0228)
     display.figure_.canvas.draw()
     frame = display.figure_.bbox
+    assert labels(display.axes_[1])[-1].startswith("live neurons")
     for ax in display.axes_:
         box, panel = ax.get_legend().get_window_extent(), ax.get_window_extent()
         assert box.y0 >= panel.y1

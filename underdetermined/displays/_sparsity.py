@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,20 +10,17 @@ from scipy.special import ndtr
 from sklearn.utils.validation import check_is_fitted
 
 from underdetermined._compat import check_matplotlib_support
+from underdetermined.active_sets import SparseTrajectory
+from underdetermined.displays._sparsity_axes import fraction_axis, label_percent, last_place, legend_above, scale_steps
 from underdetermined.displays._width_axes import label_decades
 from underdetermined.solution import Status
+from underdetermined.sparsity import Certificate
 
-if TYPE_CHECKING:
-    from underdetermined.sparsity import Certificate
-
-_BLUE, _VERMILION, _GREEN = "#0072B2", "#D55E00", "#009E73"
+_BLUE, _VERMILION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4499"
 _FONT_SIZE = 14
 _FEW = 25  # points that are marked one by one
 _SAME = 1e-6  # relative difference of two losses of one network
-_RANGE = 1e32  # a loss further than this from its start is rounding, or overflows the axis
-_ROOMY = 32  # font sizes across from which on a legend has two columns
-_SHORTEST = 10.0  # ratio that the axis of the fractions covers at least
-_FULL = 1.3  # where the axis of the fractions ends if everything is active
+_RANGE = 1e24  # a loss further than this from its start is rounding, or overflows the axis
 
 
 class SparsityDisplay:
@@ -62,6 +59,8 @@ class SparsityDisplay:
         The run.
     live_, expected_, certified_loss_ : matplotlib Line2D or None
         The other curves; None for what was not given.
+    live_ax_ : matplotlib Axes or None
+        Right side of the axes of the fractions, where `live_` is read.
     certified_band_ : matplotlib PolyCollection or None
         From the first to the second of `certified_fractions`.
 
@@ -99,7 +98,7 @@ class SparsityDisplay:
     @classmethod
     def from_trajectory(
         cls,
-        trajectory: Any,
+        trajectory: SparseTrajectory,
         *,
         certificate: Certificate | None = None,
         certified_from: int = 0,
@@ -217,7 +216,7 @@ class SparsityDisplay:
             self._draw_losses(axes[0], losses)
             self._draw_fractions(axes[1], losses.size)
             for panel in axes:
-                _scale_steps(panel, losses.size)
+                scale_steps(panel, losses.size)
             shares = axes[0].get_shared_x_axes().joined(*axes)
             axes[0].set_xlabel("" if shares else "step")
             axes[1].set_xlabel("step")
@@ -256,46 +255,47 @@ class SparsityDisplay:
         elif values[shown].max() < 3.0 * values[shown].min():
             ax.set_ylim(0.5 * values[shown].min(), 2.0 * values[shown].max())
         label_decades(ax.yaxis)
-        _legend(ax, self.note)
+        legend_above(ax, title=self.note)
 
     def _draw_fractions(self, ax: Any, count: int) -> None:
         active = np.asarray(self.active_fractions, dtype=np.float64)
-        steps = np.arange(count)
-        drawn = [active]
-        self.certified_band_ = self.live_ = self.expected_ = None
-        if self.live_fractions is not None:
-            live = np.asarray(self.live_fractions, dtype=np.float64)
-            style = {"color": _VERMILION, "linestyle": "-.", "label": f"live neurons: {_change(live)}"}
-            self.live_ = _curve(ax, steps[live > 0.0], live[live > 0.0], **style)
-            drawn.append(live)
-        label = f"active pairs: {_change(active)}"
-        self.active_ = _curve(ax, steps[active > 0.0], active[active > 0.0], color=_BLUE, label=label, zorder=3)
+        steps, shown = np.arange(count), active > 0.0
+        style = {"color": _BLUE, "label": f"active pairs: {_change(active)}", "zorder": 3}
+        self.active_ = _curve(ax, steps[shown], active[shown], **style)
+        certified = () if self.certified_fractions is None else self.certified_fractions
+        low, high, is_log = fraction_axis(np.array([*active, *certified, *([self.expected] if self.expected else [])]))
+        self.expected_ = self.certified_band_ = None
         if self.expected is not None:
             label = f"expected at the start: {_percent(self.expected)}"
             self.expected_ = ax.axhline(self.expected, color="black", linestyle=":", linewidth=1.8, zorder=4, label=label)
-            drawn.append(np.array([self.expected]))
-        if self.certified_fractions is not None:
-            drawn.append(np.asarray(self.certified_fractions, dtype=np.float64))
-        low, high = _fraction_limits(np.concatenate(drawn))
-        if self.certified_fractions is not None:
-            always, possible = self.certified_fractions
-            label = f"certified: {_percent(always)} to {_percent(possible)}"
-            ends = [self.certified_from, _last_place(count)]
-            self.certified_band_ = ax.fill_between(
-                ends, max(always, low), max(possible, low), color=_GREEN, alpha=0.25, linewidth=0, label=label
-            )
-        ax.set(yscale="log", ylim=(low, high), ylabel="fraction")
-        if not active.all():
-            first = int(np.argmin(active > 0.0))
-            label = f"no pair is active at step {first:,}"
-            ax.plot(
-                first, low, "x", color=_VERMILION, markersize=9, markeredgewidth=2.5, clip_on=False, zorder=4, label=label
-            )
-        _label_percent(ax.yaxis)
-        _legend(ax)
+        if certified:
+            label = f"certified: {_percent(certified[0])} to {_percent(certified[1])}"
+            style = {"color": _GREEN, "alpha": 0.25, "linewidth": 0, "label": label}
+            ends, (always, possible) = [self.certified_from, last_place(count)], np.maximum(certified, low)
+            self.certified_band_ = ax.fill_between(ends, always, possible, **style)
+        ax.set(yscale="log" if is_log else "linear", ylim=(low, high), ylabel="active pairs")
+        label_percent(ax.yaxis)
+        if (active == 0.0).any():
+            first = int(np.argmax(active == 0.0))
+            style = {"color": _VERMILION, "markersize": 9, "markeredgewidth": 2.5, "clip_on": False, "zorder": 4}
+            ax.plot(first, low, "x", label=f"no pair is active at step {first:,}", **style)
+        self.live_: Any = None
+        self.live_ax_: Any = None
+        if self.live_fractions is not None:
+            self._draw_live(ax, np.asarray(self.live_fractions, dtype=np.float64))
+        legend_above(ax, handles=[*ax.get_legend_handles_labels()[0], *([] if self.live_ is None else [self.live_])])
+
+    def _draw_live(self, ax: Any, live: NDArray[np.float64]) -> None:
+        self.live_ax_ = ax.twinx()
+        label = f"live neurons (right axis): {_change(live)}"
+        self.live_ = _curve(self.live_ax_, np.arange(live.size), live, color=_PURPLE, linestyle="-.", label=label)
+        self.live_ax_.set(ylim=(0.0, 1.08 * (np.nanmax(live, initial=0.0) or 1.0)))
+        self.live_ax_.set_ylabel("live neurons", color=_PURPLE)
+        self.live_ax_.tick_params(axis="y", colors=_PURPLE)
+        label_percent(self.live_ax_.yaxis)
 
 
-def _reason_against(certificate: Certificate, trajectory: Any, start: int) -> str | None:
+def _reason_against(certificate: Certificate, trajectory: SparseTrajectory, start: int) -> str | None:
     """Why the bounds of a certificate do not hold for a run, None if they do."""
     loss = float(trajectory.value[start])
     if not np.isclose(0.5 * certificate.residual_norm**2, loss, rtol=_SAME, atol=0.0):
@@ -311,7 +311,7 @@ def _reason_against(certificate: Certificate, trajectory: Any, start: int) -> st
     return None
 
 
-def _certified_losses(certificate: Certificate, trajectory: Any, start: int) -> NDArray[np.float64]:
+def _certified_losses(certificate: Certificate, trajectory: SparseTrajectory, start: int) -> NDArray[np.float64]:
     """Bound on the loss at each step from `start` on: every step shrinks the residual by 1 - rate times its length."""
     factors = 1.0 - np.asarray(trajectory.learning_rate, dtype=np.float64)[start:] * certificate.rate
     return float(trajectory.value[start]) * np.cumprod(np.append(1.0, factors**2))
@@ -324,57 +324,14 @@ def _curve(ax: Any, steps: NDArray[Any], values: NDArray[np.float64], **style: A
     return line
 
 
-def _last_place(count: int) -> float:
-    """Right end of the axis of steps."""
-    return 1.05 * max(count - 1, 1)
-
-
-def _scale_steps(ax: Any, count: int) -> None:
-    """Steps 0 and 1 beside each other, then decades."""
-    from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
-
-    ax.set_xscale("symlog", linthresh=1.0, linscale=0.3)
-    subs = (1.0, 2.0, 5.0) if count <= 100 else (1.0,)
-    ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0, subs=subs))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.xaxis.set_minor_locator(SymmetricalLogLocator(base=10.0, linthresh=1.0, subs=list(range(2, 10))))
-    ax.set_xlim(-0.15, _last_place(count))
-
-
-def _legend(ax: Any, title: str | None = None) -> None:
-    """Put the legend above the axes, where it covers no curve."""
-    from matplotlib import rcParams
-
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2, "alignment": "left"}
-    columns = 2 if ax.get_window_extent().width * 72.0 / ax.figure.dpi > _ROOMY * rcParams["font.size"] else 1
-    ax.legend(title=title, ncols=columns, frameon=False, fontsize="small", title_fontsize="small", **place)
-
-
-def _fraction_limits(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Ends of the axis of fractions: all that is positive, and a decade at least."""
-    places = values[np.isfinite(values) & (values > 0.0)]
-    if not places.size:
-        return 0.01, _FULL
-    high = min(_FULL, 2.0 * places.max())
-    return min(places.min() / 2.0, high / _SHORTEST), high
-
-
-def _label_percent(axis: Any) -> None:
-    """Write fractions in per cent, with numbers between the powers of ten where there are few of them."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axis.get_view_interval()
-    if np.log10(high / low) < 2.0:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:.10g} %" if value <= 1.0 else ""))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _percent(fraction: float) -> str:
     return f"{100.0 * fraction:.3g} %"
 
 
 def _change(fractions: NDArray[np.float64]) -> str:
-    """First and last value, once if they look the same."""
-    first, last = _percent(float(fractions[0])), _percent(float(fractions[-1]))
+    """First and last known value, once if they look the same."""
+    known = fractions[np.isfinite(fractions)]
+    if not known.size:
+        return "not known"
+    first, last = _percent(float(known[0])), _percent(float(known[-1]))
     return first if first == last else f"{first} \u2192 {last}"
