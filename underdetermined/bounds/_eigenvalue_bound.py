@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from underdetermined.bounds._bound import Assumption
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,19 @@ class EigenvalueBound:
         }
 
 
-def lower_bound(name: str, value: float, statement: str, condition: str) -> EigenvalueBound:
+def lower_bound(
+    problem: EigenvalueProblem, name: str, compute: Callable[[EigenvalueProblem], float], statement: str, condition: str
+) -> EigenvalueBound:
     """Lower bound that is positive exactly where its condition holds.
 
     Parameters
     ----------
+    problem : EigenvalueProblem
+        The data.
     name : str
         Name of the result.
-    value : float
-        The number; below zero it becomes 0, because a kernel matrix is positive semi-definite.
+    compute : callable
+        The number for a problem without a flaw; below zero it becomes 0, because a kernel matrix is positive semi-definite.
     statement : str
         The result in one sentence.
     condition : str
@@ -81,4 +87,8 @@ def lower_bound(name: str, value: float, statement: str, condition: str) -> Eige
     -------
     EigenvalueBound
     """
-    return EigenvalueBound(name, max(0.0, float(value)), "lower", statement, (Assumption(condition, bool(value > 0.0)),))
+    if problem.flaw:
+        value, condition = 0.0, f"no row is zero, hardly ever seen, or equal to another; {problem.flaw}"
+    else:
+        value = max(0.0, float(compute(problem)))
+    return EigenvalueBound(name, value, "lower", statement, (Assumption(condition, value > 0.0),))

@@ -46,9 +46,9 @@ def eigenvalue_gershgorin(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_gershgorin(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
     0.5
     """
-    value = max((float(_discs(*each, 0.0)[0]) for each in _versions(problem)), default=0.0)
     statement = "Every eigenvalue lies in a disc round a diagonal entry, with the other entries of its row as radius."
-    return lower_bound("gershgorin", value, statement, "every diagonal entry exceeds the sum of the others of its row")
+    condition = "every diagonal entry exceeds the sum of the others of its row"
+    return lower_bound(problem, "gershgorin", _best_discs, statement, condition)
 
 
 def eigenvalue_shifted(problem: EigenvalueProblem) -> EigenvalueBound:
@@ -81,22 +81,26 @@ def eigenvalue_shifted(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_shifted(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
     0.75
     """
-    value = max((_best_shift(*each) for each in _versions(problem)), default=0.0)
     statement = "Gershgorin's bound for H less the best constant c >= 0 in every entry, which raises no eigenvalue."
-    return lower_bound("shifted", value, statement, "some constant leaves every diagonal entry above the sum of its row")
+    condition = "less some constant, every diagonal entry exceeds the sum of the others of its row"
+    return lower_bound(problem, "shifted", _best_shifted, statement, condition)
+
+
+def _best_discs(problem: EigenvalueProblem) -> float:
+    return max(_discs(*each, 0.0)[0] for each in _versions(problem))
+
+
+def _best_shifted(problem: EigenvalueProblem) -> float:
+    return max(_best_shift(*each) for each in _versions(problem))
 
 
 def _versions(problem: EigenvalueProblem) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """Matrix, factors of its rows and rounding errors of its row sums: the kernel, then that of unit diagonal."""
-    if problem.is_singular or not problem.kernel.diagonal().all():
-        return
     n, diagonal, errors = problem.n_rows, problem.kernel.diagonal(), problem.errors
     roots = np.sqrt(diagonal)
     sums = _SUM_ERRORS * EPS
     yield problem.kernel, np.ones(n), roots * (errors * roots.sum() + errors @ roots + sums * roots.sum())
-    normalised = problem.kernel / roots[:, np.newaxis] / roots
-    np.fill_diagonal(normalised, 1.0)
-    yield normalised, diagonal, n * errors + errors.sum() + n * sums
+    yield problem.normalised, diagonal, n * errors + errors.sum() + n * sums
 
 
 def _discs(matrix: FloatArray, factors: FloatArray, errors: FloatArray, shift: float) -> tuple[float, float]:

@@ -55,9 +55,8 @@ def eigenvalue_hermite(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_hermite(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 4)
     0.5
     """
-    value = 0.0 if problem.is_singular else _value(problem)
     statement = "High degrees of the Hermite expansion have dominant diagonals; the others are positive semi-definite."
-    return lower_bound("hermite", value, statement, "from some degree on the diagonal exceeds all row sums")
+    return lower_bound(problem, "hermite", _value, statement, "from some degree on the diagonal exceeds all row sums")
 
 
 def _value(problem: EigenvalueProblem) -> float:

@@ -37,10 +37,10 @@ def eigenvalue_jump(problem: EigenvalueProblem) -> EigenvalueBound:
     Notes
     -----
     ``a.T H a = E |F|^2`` with F the sum of ``a_j (x_j, bias_scale)`` over the rows on which a neuron fires. As g runs
-    through both intervals, F jumps once, by the term of row i, with probability ``1 - sum_j q_ij`` or more, and the mean square on
-    both sides is at least ``p q / (p + q)`` times the squared jump, so ``a.T H a >= a_i^2 kappa_i``. This holds for rows of
-    any norm. Rows on one line need thresholds that differ. The width t is searched for each row: 32 passes over the pairs,
-    each with two normal probabilities.
+    through both intervals, F jumps once, by the term of row i, with probability ``1 - sum_j q_ij`` or more, and the mean
+    square on both sides is at least ``p q / (p + q)`` times that of the jump, so ``a.T H a >= a_i^2 kappa_i``. This holds
+    for rows of any norm. Rows on one line need thresholds that differ. The width t is searched for each row: 32 passes over
+    the pairs, each with two normal probabilities.
 
     References
     ----------
@@ -53,9 +53,8 @@ def eigenvalue_jump(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_jump(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 3)
     0.167
     """
-    value = 0.0 if problem.is_singular else _jump(problem)
     statement = "Some neurons cross the threshold of one row and of no other, where their gradients jump by that row alone."
-    return lower_bound("jump", value, statement, "on every row some neurons cross their thresholds alone")
+    return lower_bound(problem, "jump", _jump, statement, "on every row some neurons cross their thresholds alone")
 
 
 def eigenvalue_separation(problem: EigenvalueProblem) -> EigenvalueBound:
@@ -91,9 +90,10 @@ def eigenvalue_separation(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_separation(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 4)
     0.0267
     """
-    value = 0.0 if problem.is_singular else _separation(problem)
     statement = "Half of the neurons near the threshold of a row stay off those of the others, by the least separation."
-    return lower_bound("separation", value, statement, "no two rows have one line and thresholds that coincide on it")
+    return lower_bound(
+        problem, "separation", _separation, statement, "no two rows have one line and thresholds that coincide on it"
+    )
 
 
 def _separation(problem: EigenvalueProblem) -> float:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigvalsh
+from scipy.linalg import cholesky, eigvalsh, solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
@@ -19,8 +19,10 @@ FloatArray = NDArray[np.float64]
 
 # Relative error of an entry of the kernel far from any tail, in units of eps; its accuracy test asks for less.
 _ENTRY_ERRORS = 64.0
-# The kernel, four matrices of angles and thresholds, and what a bound needs besides, in n x n matrices.
-_MATRICES = 12
+# The kernel, six matrices of angles and thresholds, and what a bound needs besides, in n x n matrices.
+_MATRICES = 20
+# Below, products of small numbers lose digits; above, sums of large ones may overflow.
+_SMALLEST, _LARGEST = 1e-280, 1e280
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +86,9 @@ class EigenvalueProblem:
         ValueError
             If X is not a finite, non-empty matrix, or an option is out of range.
         OverflowError
-            If the kernel overflows.
+            If the kernel has entries beyond 1e280.
         MemoryError
-            If twelve n x n matrices do not fit; the message has the number of bytes.
+            If twenty n x n matrices do not fit; the message has the number of bytes.
 
         Notes
         -----
@@ -109,7 +111,13 @@ class EigenvalueProblem:
         check_memory(8 * _MATRICES * n * n, f"the kernel of {n} rows and the bounds on its smallest eigenvalue")
         inputs = np.array(rows, dtype=np.float64)
         inputs.flags.writeable = False
-        return cls(inputs, threshold, scale, bias_ntk(inputs, bias=threshold, bias_scale=scale))
+        kernel = bias_ntk(inputs, bias=threshold, bias_scale=scale)
+        if kernel.diagonal().max() > _LARGEST:
+            raise OverflowError(
+                f"the kernel has the entry {kernel.diagonal().max():.3g}, and sums of such overflow: scale X, bias and "
+                "bias_scale down by one factor, whose square the eigenvalues are scaled by"
+            )
+        return cls(inputs, threshold, scale, kernel)
 
     @property
     def n_rows(self) -> int:
@@ -134,11 +142,19 @@ class EigenvalueProblem:
         return self.norms**2 + self.bias_scale**2
 
     @cached_property
-    def is_singular(self) -> bool:
-        """Whether a row of zeros or two equal rows make the smallest eigenvalue exactly zero."""
+    def flaw(self) -> str:
+        """Why the smallest eigenvalue is zero or underflows, such as two equal rows; empty if nothing says so."""
         # Adding zero turns -0.0 into 0.0.
-        distinct = np.unique(self.inputs + 0.0, axis=0)
-        return distinct.shape[0] < self.n_rows or not self.norms.all()
+        _, first, group = np.unique(self.inputs + 0.0, axis=0, return_index=True, return_inverse=True)
+        firsts = first[group.ravel()]
+        copies = np.flatnonzero(firsts != np.arange(self.n_rows))
+        diagonal = self.kernel.diagonal()
+        if copies.size:
+            return f"rows {firsts[copies[0]]} and {copies[0]} are equal"
+        row = int(np.argmin(diagonal))
+        if diagonal[row] < _SMALLEST:
+            return f"row {row} of norm {self.norms[row]:.3g} has the kernel entry {diagonal[row]:.3g}"
+        return ""
 
     @property
     def angle_error(self) -> float:
@@ -183,14 +199,35 @@ class EigenvalueProblem:
         return ndtr(-self.thresholds)
 
     @cached_property
-    def spectrum(self) -> FloatArray:
-        """Eigenvalues (n,) of the kernel, ascending."""
-        peak = float(np.abs(self.kernel).max())
-        return eigvalsh(self.kernel / peak) * peak if peak > 0.0 else np.zeros(self.n_rows)
+    def normalised(self) -> FloatArray:
+        """The kernel (n, n) with rows and columns scaled to a unit diagonal; no diagonal entry may underflow."""
+        roots = np.sqrt(self.kernel.diagonal())
+        scaled = self.kernel / roots[:, np.newaxis] / roots
+        np.fill_diagonal(scaled, 1.0)
+        return scaled
 
     @cached_property
-    def rounding(self) -> float:
-        """Bound of the rounding errors in an eigenvalue of the kernel, those of its entries included."""
-        roots = np.sqrt(self.kernel.diagonal())
+    def smallest(self) -> tuple[float, float]:
+        """Smallest eigenvalue of the kernel as computed, and a bound of its rounding errors, those of the entries included.
+
+        Where the kernel of unit diagonal, C, is resolved, a relative perturbation of its entries moves every eigenvalue of H
+        by that over lambda_min(C) at most, relative to itself, whatever the norms of the rows.
+        """
+        n, diagonal = self.n_rows, self.kernel.diagonal()
+        if diagonal.min() < _SMALLEST:
+            return 0.0, float(diagonal.min())
+        roots = np.sqrt(diagonal)
+        values = eigvalsh(self.normalised)
+        error = n * EPS * float(values[-1]) + 2.0 * float(np.linalg.norm(self.errors)) * np.sqrt(n)
+        if diagonal.min() == diagonal.max():
+            return float(values[0] * diagonal[0]), float(error * diagonal[0])
+        if values[0] > 2.0 * error:
+            # H^-1 = W.T W with W = L^-1 S^-1 and C = L L.T; the largest eigenvalue of that keeps its digits.
+            peak = float(roots.min())
+            factor = solve_triangular(cholesky(self.normalised, lower=True), np.diag(peak / roots), lower=True)
+            value = peak**2 / float(eigvalsh(factor.T @ factor, subset_by_index=[n - 1, n - 1])[0])
+            return value, value * error / float(values[0] - error)
         entries = 2.0 * float(np.linalg.norm(self.errors * roots)) * float(np.linalg.norm(roots))
-        return self.n_rows * EPS * float(self.spectrum[-1]) + entries
+        largest = float(diagonal.max())
+        values = largest * eigvalsh(self.kernel / largest)
+        return float(values[0]), n * EPS * float(values[-1]) + entries

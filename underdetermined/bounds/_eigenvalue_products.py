@@ -40,22 +40,28 @@ def eigenvalue_schur(problem: EigenvalueProblem) -> EigenvalueBound:
     >>> round(eigenvalue_schur(EigenvalueProblem.from_data(np.eye(3), bias=0.0)).value, 6)
     0.5
     """
-    n, d = problem.inputs.shape
-    columns = d + (problem.bias_scale > 0.0)
-    lengths = np.sqrt(problem.squares)
-    value = 0.0
-    if n <= columns and not problem.is_singular:
-        scaled = np.column_stack([problem.inputs, np.full(n, problem.bias_scale)]) / lengths[:, np.newaxis]
-        cosines = scaled @ scaled.T
-        peak = float(lengths.max())
-        value = max(
-            _smallest(cosines, problem) * float((problem.squares * problem.tails).min()),
-            _smallest(cosines * np.outer(lengths / peak, lengths / peak), problem) * peak**2 * float(problem.tails.min()),
-        )
-        value *= 1.0 - float(problem.errors.max())
+    n = problem.n_rows
     statement = "H is the entrywise product of the linear kernel and the chances to fire together, both semi-definite."
-    condition = f"the {n} rows are linearly independent in {columns} dimensions, beyond rounding"
-    return lower_bound("schur", value, statement, condition)
+    condition = f"the {n} rows are linearly independent in {_columns(problem)} dimensions, beyond rounding"
+    return lower_bound(problem, "schur", _schur, statement, condition)
+
+
+def _columns(problem: EigenvalueProblem) -> int:
+    return problem.inputs.shape[1] + (problem.bias_scale > 0.0)
+
+
+def _schur(problem: EigenvalueProblem) -> float:
+    n = problem.n_rows
+    if n > _columns(problem):
+        return 0.0
+    lengths = np.sqrt(problem.squares)
+    scaled = np.column_stack([problem.inputs, np.full(n, problem.bias_scale)]) / lengths[:, np.newaxis]
+    cosines = scaled @ scaled.T
+    peak = float(lengths.max())
+    lengths /= peak
+    by_cosines = _smallest(cosines, problem) * float((problem.squares * problem.tails).min())
+    by_products = _smallest(cosines * np.outer(lengths, lengths), problem) * peak**2 * float(problem.tails.min())
+    return max(by_cosines, by_products) * (1.0 - float(problem.errors.max()))
 
 
 def _smallest(matrix: FloatArray, problem: EigenvalueProblem) -> float:
@@ -95,10 +101,9 @@ def eigenvalue_upper(problem: EigenvalueProblem) -> EigenvalueBound:
     diagonal = problem.kernel.diagonal()
     own, other = diagonal[:, np.newaxis], diagonal
     minors = (own + other) / 2.0 - np.hypot((own - other) / 2.0, problem.kernel)
-    roots = np.sqrt(diagonal)
     minors += 4.0 * np.add.outer(problem.errors, problem.errors) * (own + other)
     np.fill_diagonal(minors, diagonal * (1.0 + 4.0 * problem.errors))
-    value = max(0.0, float(minors.min())) if roots.all() else 0.0
+    value = max(0.0, float(minors.min()))
     return EigenvalueBound("upper", value, "upper", "No eigenvalue of two rows alone is below the smallest of all rows.")
 
 

@@ -107,10 +107,10 @@ def _cells(bound: EigenvalueBound, result: Any) -> tuple[str, ...]:
 
 
 def _silent(result: Any) -> list[str]:
-    """Why results say nothing."""
-    return [
-        f"{bound.name}, not met: {each.statement}."
-        for bound in result.bounds
-        for each in bound.assumptions
-        if not each.is_met
-    ]
+    """Why results say nothing, those of one reason together."""
+    names: dict[str, list[str]] = {}
+    for bound in result.bounds:
+        for assumption in bound.assumptions:
+            if not assumption.is_met:
+                names.setdefault(assumption.statement, []).append(bound.name)
+    return [f"{', '.join(those)}, not met: {statement}." for statement, those in names.items()]

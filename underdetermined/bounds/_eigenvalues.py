@@ -163,9 +163,9 @@ def smallest_eigenvalue_bounds(X: ArrayLike, *, bias: float, bias_scale: float =
     ValueError
         If X is not a finite, non-empty matrix, or an option is out of range.
     OverflowError
-        If the kernel overflows.
+        If the kernel has entries beyond 1e280.
     MemoryError
-        If twelve n x n matrices do not fit; the message has the number of bytes.
+        If twenty n x n matrices do not fit; the message has the number of bytes.
 
     Notes
     -----
@@ -188,4 +188,4 @@ def smallest_eigenvalue_bounds(X: ArrayLike, *, bias: float, bias_scale: float =
     """
     problem = EigenvalueProblem.from_data(X, bias=bias, bias_scale=bias_scale)
     bounds = tuple(result(problem) for result in _RESULTS)
-    return EigenvalueBounds(problem, float(problem.spectrum[0]), problem.rounding, bounds)
+    return EigenvalueBounds(problem, *problem.smallest, bounds)
