@@ -26,8 +26,8 @@ def slow_interval(case, path):
     possible = np.ones(Z.shape, dtype=bool)
     for _ in range(20):
         tau = path * v * np.sqrt((K**2 * case.weight) @ possible)
-        possible = Z > -tau
-    always = Z > tau
+        possible = Z + tau > 0.0
+    always = Z - tau > 0.0
     P, N = possible * v, always * v
     weighted = K * np.sqrt(np.outer(case.weight, case.weight))
     return always, possible, weighted * (P @ P.T + N @ N.T) / 2.0, np.abs(weighted) * (P @ P.T - N @ N.T) / 2.0

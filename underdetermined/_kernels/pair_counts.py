@@ -1,9 +1,9 @@
 """Sums over the pairs of samples that one neuron can see, neuron by neuron.
 
 The pairs (sample, neuron) come as compressed rows by neuron: ``samples[indptr[r]:indptr[r + 1]]`` are the samples of neuron
-r, in rising order. ``status`` holds, for each pair, 0 where the neuron is never active on the sample, 1 where it may be, 2 where
-it always is. P and N below are 1 where the neuron may be active and where it always is, A where z > 0. Neurons are summed in
-one order, whatever rows a call is for. Checked against NumPy in ``tests/test_sparsity_pair_counts.py``.
+r, in rising order. ``status`` holds, for each pair, 0 where the neuron is never active on the sample, 1 where it may be, 2
+where it always is. P and N below are 1 where the neuron may be active and where it always is, A where z > 0. Neurons are
+summed in one order, whatever rows a call is for. Checked against NumPy in ``tests/test_sparsity_tangent.py``.
 """
 
 from math import sqrt
@@ -67,7 +67,7 @@ def classify(first, last, indptr, samples, z, radius, slack, squares, speeds, st
 
 @kernel
 def deviations(first, last, indptr, samples, z, status, open_indptr, open_pairs, values, norms, middle, width):
-    """Add to rows first, ..., last - 1 of ``middle`` and ``width`` what masks that may still change make of ``outer_products``.
+    """Add to rows first, ..., last - 1 of ``middle`` and ``width`` what open masks make of ``outer_products``.
 
     open_pairs[open_indptr[r]:open_indptr[r + 1]] are the pairs of neuron r of status 1. norms: (m,), the |v_r|**2.
     middle: (n, k, n, k), to which v_ra v_rb ((P_i P_j + N_i N_j) / 2 - A_i A_j) is added. width: (n, n), to which

@@ -17,8 +17,8 @@ class Certificate:
     """Whether gradient descent is proved to converge from here, how fast, and what stays active.
 
     If `is_certified`, every step of full-batch gradient descent, without momentum and decay and with learning rates of at
-    most `max_learning_rate`, takes the weighted residual rho to at most ``(1 - learning_rate * rate) |rho|``, for ever; and no
-    neuron becomes active on a sample outside of `masks`, or inactive inside.
+    most `max_learning_rate`, takes the weighted residual rho to at most ``(1 - learning_rate * rate) |rho|``, for ever; and
+    at every step the active pairs lie between the two `masks`.
 
     Parameters
     ----------

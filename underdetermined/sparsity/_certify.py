@@ -20,9 +20,9 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
 
     While the path of the weighted residual rho, the sum over steps of learning rate times |rho|, is at most a budget S, the
     pre-activation of sample i and neuron r moves by at most
-    ``|v_r| S sqrt(sum_j s_j (<x_i, x_j> + bias_scale**2)**2)``, j running over samples on which the neuron may be active. This
-    bounds the masks, these bound the matrix M of every step, rho -> rho - eta M rho, by an interval around a symmetric matrix,
-    and so the rate. If |rho| <= S rate(S), the path never exceeds S. The radius is the largest S rate(S) that is found.
+    ``|v_r| S sqrt(sum_j s_j (<x_i, x_j> + bias_scale**2)**2)``, j running over samples on which the neuron may be active.
+    This bounds the masks, these bound the matrix M of every step, rho -> rho - eta M rho, by an interval around a symmetric
+    matrix, and so the rate. If |rho| <= S rate(S), the path never exceeds S. The radius is the largest S rate(S) found.
 
     Parameters
     ----------
@@ -156,8 +156,8 @@ def _reason(
         idle = np.flatnonzero((activity == 0) & problem.is_kept)
         if idle.size:
             return (
-                f"{idle.size} rows have no active neuron, the first is row {idle[0]}: the tangent matrix is singular; lower the "
-                "bias, or take more neurons."
+                f"{idle.size} rows have no active neuron, the first is row {idle[0]}: the tangent matrix is singular; lower "
+                "the bias, or take more neurons."
             )
         return (
             "The tangent matrix is singular up to rounding: merge equal rows, train the biases, or take more neurons."
@@ -165,6 +165,6 @@ def _reason(
     if rate <= 0.0 and learning_rate is not None:
         return f"At learning_rate={learning_rate:.3g} no residual is certified to fall: lower it, or take more neurons."
     return (
-        f"The residual norm {norm:.3g} exceeds the radius {radius:.3g}: train on and try again, or take more neurons; the radius "
-        "grows like the square root of their number."
+        f"The residual norm {norm:.3g} exceeds the radius {radius:.3g}: train on and try again, or take more neurons; the "
+        "radius grows like the square root of their number."
     )

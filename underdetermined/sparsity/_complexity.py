@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr
 
-from underdetermined._linalg import mirror_lower
+from underdetermined._linalg import column_norms, mirror_lower
 from underdetermined._validation import check_matrix, check_memory, check_number, check_targets
 from underdetermined.kernels import bias_ntk
 
@@ -21,8 +21,8 @@ CONDITION_LIMIT = 1e13
 def complexity_measure(X: ArrayLike, y: ArrayLike, *, bias: float, bias_scale: float = 1.0) -> Any:
     """Twice the Rademacher complexity of the smallest linearised class that fits the labels.
 
-    ``G_B = 2 sqrt(tr(H) y' H^-1 y) / n`` with H the tangent kernel of infinite width with bias -B, `bias_ntk`; for rows of norm
-    one and ``bias_scale=1`` this is ``sqrt(8 Q(B) y' H^-1 y / n)``.
+    ``G_B = 2 sqrt(tr(H) y' H^-1 y) / n`` with H the tangent kernel of infinite width with bias -B, `bias_ntk`; for rows of
+    norm one and ``bias_scale=1`` this is ``sqrt(8 Q(B) y' H^-1 y / n)``.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def complexity_measure(X: ArrayLike, y: ArrayLike, *, bias: float, bias_scale: f
 
     Notes
     -----
-    The functions x -> <grad f(x), Delta> with |Delta| <= rho have empirical Rademacher complexity at most rho sqrt(tr H) / n, and
-    the smallest rho that fits the labels is sqrt(y' H^-1 y). Both factors are evaluated relative to the activity, so that
-    nothing underflows for large B. For B to infinity and rows of norm one, G_B tends to 2 sqrt(mean(y**2)). It says something
-    where it is small beside that. The relative error is about the condition number times 1e-16. Cost n**3 / 3 for the factor
-    and n**2 kernel entries.
+    The functions x -> <grad f(x), Delta> with |Delta| <= rho have empirical Rademacher complexity at most
+    rho sqrt(tr H) / n, and the smallest rho that fits the labels is sqrt(y' H^-1 y). Both factors are evaluated relative to
+    the activity, so that nothing underflows for large B. For rows of norm one and B to infinity, G_B tends to
+    2 sqrt(mean(y**2)); it says something where it is small beside that. The relative error is about the condition number
+    times 1e-16. Cost: n**2 kernel entries and an eigenvalue decomposition of order n.
 
     References
     ----------
@@ -126,10 +126,15 @@ def _measure(
             "train the biases"
         )
         return infinite
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         labels = targets * (np.exp(0.5 * (top - log_activity)) / scale)[:, np.newaxis]
+        labels[targets == 0.0] = 0.0
         parts = vectors.T @ labels / np.sqrt(values)[:, np.newaxis]
-        return 2.0 * np.sqrt(trace) * np.sqrt((parts**2).sum(axis=0)) / len(X)
+        result = 2.0 * np.sqrt(trace) * column_norms(parts) / len(X)
+    if not np.isfinite(result).all():
+        _warn("rows of very different norm, some of which are next to never active: lower the bias or normalise the rows")
+        return np.where(np.isfinite(result), result, np.inf)
+    return result
 
 
 def _warn(reason: str) -> None:

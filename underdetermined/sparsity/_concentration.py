@@ -1,4 +1,4 @@
-"""How far the tangent matrix of a random network is from its expectation, and the width that theory asks for before any draw."""
+"""How far the tangent matrix of a random network is from its expectation, and the width that is enough before any draw."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def width_before_drawing(
 ) -> float:  # fmt: skip
     """Width at which gradient descent has rate lambda / 2 with high probability, before any neuron is drawn.
 
-    With kappa the largest row norm and R the largest eigenvalue of |X X' + bias_scale**2|, p = lambda / (16 R), and tau such that
-    a threshold is within tau with probability p on the row where that is most probable,
+    With kappa the largest row norm and R the largest eigenvalue of |X X' + bias_scale**2|, p = lambda / (16 R), and tau such
+    that a pre-activation is within tau of zero with probability p on the row where that is most probable,
     ``m = max(4 kappa**2 |rho|**2 / (tau lambda)**2, 16 R / (c lambda) log(2 n / delta))``, c = 2 log 2 - 1.
 
     Parameters

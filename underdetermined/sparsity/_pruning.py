@@ -45,8 +45,8 @@ def prune_dead(feature_map: FeatureMap, coef: ArrayLike, X: ArrayLike) -> Pruned
 
     Notes
     -----
-    A neuron without an active row has no gradient, so that full-batch gradient descent without momentum and decay never moves
-    it. On other rows it may be active: predictions there may change. Cost n d m.
+    A neuron without an active row has no gradient, so that full-batch gradient descent without momentum and decay never
+    moves it. On other rows it may be active: predictions there may change. Cost n d m.
 
     References
     ----------

@@ -35,8 +35,8 @@ def sparsity_report(
     bias_scale : float, default=1.0
         Biases learn at the square of this times the rate of the weights; 0 keeps them.
     symmetric : bool, default=True
-        Whether each neuron is there twice, with opposite signs, so that the network starts at zero; then only m / 2 draws are
-        independent.
+        Whether each neuron is there twice, with opposite signs, so that the network starts at zero; then only m / 2 draws
+        are independent.
     failure_probability : float, default=0.1
         How often each statement with a probability may fail.
     targets : array_like of shape (n,) or (n, k), default=None

@@ -24,8 +24,8 @@ _POWER_STEPS = 100
 def tangent_matrix(objective: SparseReLU) -> FloatArray:
     """Tangent matrix H = J J' of a network with trained weights and biases, from its active pairs.
 
-    ``H[(i, a), (j, b)] = sqrt(s_i s_j) (<x_i, x_j> + bias_scale**2) sum_r v_ra v_rb A_ir A_jr``, where A_ir is 1 where neuron r
-    is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small step of
+    ``H[(i, a), (j, b)] = sqrt(s_i s_j) (<x_i, x_j> + bias_scale**2) sum_r v_ra v_rb A_ir A_jr``, where A_ir is 1 where neuron
+    r is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small step of
     gradient descent with learning rate eta takes the weighted residuals from rho to rho - eta H rho.
 
     Parameters
@@ -47,9 +47,9 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
 
     Notes
     -----
-    A neuron that is active on c samples costs ``(c k)**2`` additions, in all m (n Q)**2 where a share Q of the pairs is active,
-    instead of the n**2 m of a product of masks; and n**2 d for the inner products. Where all |v_ra| are equal the sums are
-    counts, and exact.
+    A neuron that is active on c samples costs ``(c k)**2`` additions, in all m (n Q)**2 where a share Q of the pairs is
+    active, instead of the n**2 m of a product of masks; and n**2 d for the inner products. Where all |v_ra| are equal the
+    sums are counts, and exact.
 
     References
     ----------
