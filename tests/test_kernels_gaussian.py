@@ -139,10 +139,9 @@ def rows_at_every_angle(rng, d, scale):
 def cases(name):
     rng = np.random.default_rng(5)
     smallest, largest = RANGE.get(name, (0.0, np.inf))
-    dimensions = itertools.cycle([(1, 20), (2, 3), (20, 2)])
-    for scale, pair in zip(SCALES, dimensions, strict=False):
-        for d in pair if smallest <= scale <= largest else ():
-            yield rows_at_every_angle(rng, d, scale)
+    dimensions = itertools.cycle([1, 20, 2, 3, 20])
+    for scale, d in zip((scale for scale in SCALES if smallest <= scale <= largest), dimensions, strict=False):
+        yield rows_at_every_angle(rng, d, scale)
 
 
 @pytest.mark.parametrize("variances", VARIANCES)
@@ -166,7 +165,7 @@ def test_accuracy(name, variances):
                     error = abs(mpf(float(tile[i, j])) - expected)
                     worst = max(worst, float(error / (size * rounding)) if size else float(error != 0) * np.inf)
                 n_pairs += 1
-    assert n_pairs > 150
+    assert n_pairs > 80
     assert worst < 2e-14
 
 
