@@ -10,9 +10,8 @@ from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import underdetermined.comparison
 from underdetermined import RandomFeatureClassifier, RandomFeatureRegressor, Status
-from underdetermined.comparison import compare
+from underdetermined.comparison import _models, compare
 from underdetermined.crossvalidation import to_unit_scale
 from underdetermined.tables import Table, TableError, load_dataset
 
@@ -122,7 +121,7 @@ def test_contradicting_rows_are_noted():
 
 
 def test_unconverged_mlp_is_noted_not_warned(monkeypatch):
-    monkeypatch.setattr(underdetermined.comparison, "_MLP_MAX_ITER", 2)
+    monkeypatch.setattr(_models, "_MLP_MAX_ITER", 2)
     comparison = compare(small("diabetes", 40), width=50, folds=2)
     assert [note for note in comparison.notes if note.startswith("MLPRegressor: stopped at its limit")]
     assert "at most 2 epochs" in comparison.scores[-1].settings

@@ -37,7 +37,7 @@ def draw_comparison(comparison: Comparison) -> Any:
     from matplotlib.figure import Figure
 
     has_path = getattr(comparison.estimator, "loo_path_", None) is not None
-    score = comparison.scores[len(comparison.fits) - 1]
+    score = comparison.shown_score
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
         figure = Figure(figsize=(13 if has_path else 7, 5.8), layout="constrained")
         axes = figure.subplots(1, 2 if has_path else 1, squeeze=False)[0]
@@ -58,7 +58,7 @@ def _short(label: str) -> str:
 def _draw_predictions(comparison: Comparison, ax: Any) -> None:
     from matplotlib import ticker
 
-    predictions = comparison.scores[len(comparison.fits) - 1].predictions
+    predictions = comparison.shown_score.predictions
     if comparison.task == "classification":
         labels = [_short(str(label)) for label in comparison.estimator.classes_]
         ConfusionMatrixDisplay.from_predictions(

@@ -7,18 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.linear_model import Ridge, RidgeClassifier
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
-from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings, to_unit_scale
+from underdetermined.comparison._models import encode_targets, reference_models, training_residual
+from underdetermined.comparison._result import CrossValidated, finite
+from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 from underdetermined.solution import Status
-from underdetermined.tables import Table, Task, draw_rows, numeric_target
-
-_MLP_MAX_ITER = 200  # the default of scikit-learn; more would overfit small tables
+from underdetermined.tables import Table, Task, draw_rows
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(CrossValidated):
     """What `compare` found.
 
     Parameters
@@ -69,38 +66,27 @@ class Comparison:
         Numbers or class labels, as they were fitted.
     task : {"regression", "classification"}
         What was fitted.
-    fits : tuple of Fit
-        The interpolating fit to all rows, and the one with the chosen penalty where that differs.
     scores : tuple of Score
         Cross-validation, in the order of `fits`, then Ridge and the MLP.
     pipeline : Pipeline
         Standardisation and the last network of `fits`, fitted to all rows.
     notes : tuple of str
         What a reader should know: rows left out, warnings, statuses with advice.
+    fits : tuple of Fit
+        The interpolating fit to all rows, and the one with the chosen penalty where that differs.
     """
 
-    table: Table
-    targets: np.ndarray
-    task: Task
     fits: tuple[Fit, ...]
-    scores: tuple[Score, ...]
-    pipeline: Pipeline
-    notes: tuple[str, ...]
-
-    @property
-    def metric(self) -> str:
-        """Name of the score."""
-        return "R2" if self.task == "regression" else "accuracy"
-
-    @property
-    def estimator(self) -> BaseEstimator:
-        """The fitted network, last step of `pipeline`."""
-        return self.pipeline[-1]
 
     @property
     def is_success(self) -> bool:
         """Whether every fit to all rows reached the accuracy it promises."""
         return all(fit.status.is_success for fit in self.fits)
+
+    @property
+    def shown_score(self) -> Score:
+        """Score of the network in `pipeline`."""
+        return self.scores[len(self.fits) - 1]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as numbers, strings, lists and dictionaries; predictions are left out.
@@ -110,44 +96,21 @@ class Comparison:
         dict
             Ready for `json.dumps`; numbers that are not finite become None.
         """
-        estimator = self.estimator
-        return {
-            "source": self.table.source,
-            "task": self.task,
-            "target": self.table.target_name,
-            "rows": self.table.inputs.shape[0],
-            "inputs": self.table.inputs.shape[1],
-            "classes": [str(label) for label in getattr(estimator, "classes_", ())] or None,
-            "activation": str(estimator.activation),
-            "seed": estimator.random_state,
-            "fits": [
-                {
-                    "label": fit.label,
-                    "alpha": _finite(fit.alpha),
-                    "width": fit.width,
-                    "rank": fit.rank,
-                    "condition": _finite(fit.condition),
-                    "solver": fit.solver,
-                    "status": fit.status.value,
-                    "training_residual": _finite(fit.training_residual),
-                    "seconds": fit.seconds,
-                }
-                for fit in self.fits
-            ],
-            "metric": self.metric,
-            "scores": [
-                {
-                    "label": score.label,
-                    "settings": score.settings,
-                    "mean": _finite(score.mean),
-                    "spread": _finite(score.spread),
-                    "folds": [_finite(value) for value in score.folds],
-                    "seconds_per_fold": score.seconds,
-                }
-                for score in self.scores
-            ],
-            "notes": list(self.notes),
-        }
+        fits = [
+            {
+                "label": fit.label,
+                "alpha": finite(fit.alpha),
+                "width": fit.width,
+                "rank": fit.rank,
+                "condition": finite(fit.condition),
+                "solver": fit.solver,
+                "status": fit.status.value,
+                "training_residual": finite(fit.training_residual),
+                "seconds": fit.seconds,
+            }
+            for fit in self.fits
+        ]
+        return self.described("random-features", activation=str(self.estimator.activation), fits=fits)
 
 
 def compare(
@@ -209,7 +172,7 @@ def compare(
     table, drawn = draw_rows(table, max_rows, random_state)
     notes = list(drawn)
     task = task or table.task
-    targets = _targets(table, task)
+    targets = encode_targets(table, task)
     splits = make_splits(targets, task, folds, random_state)
 
     progress("compile the kernels, once for all later fits")
@@ -230,7 +193,7 @@ def compare(
         notes.extend(_advice(fits[-1]))
         pipelines.append(fitted)
         models[f"random features, {label}"] = (f"{activation}, width {width}, {_penalty_text(penalty)}", pipeline)
-    models |= _reference_models(task, targets, random_state)
+    models |= reference_models(task, targets, random_state)
 
     scores = []
     for label, (settings, model) in models.items():
@@ -240,7 +203,7 @@ def compare(
         scores.append(score)
         notes.extend(f"{label}: {note}" for note in score.notes)
     notes = list(dict.fromkeys(notes))
-    return Comparison(table, targets, task, tuple(fits), tuple(scores), pipelines[-1], tuple(notes))
+    return Comparison(table, targets, task, tuple(scores), pipelines[-1], tuple(notes), tuple(fits))
 
 
 def _penalty_text(alpha: float | str) -> str:
@@ -251,54 +214,11 @@ def _label(alpha: float | str) -> str:
     return "leave-one-out" if alpha == "loo" else f"alpha {alpha:g}"
 
 
-def _targets(table: Table, task: Task) -> np.ndarray:
-    if task == "classification":
-        if table.target.dtype.kind in "fiu" and np.all(table.target == np.round(table.target)):
-            return table.target.astype(np.int64)
-        return table.target.astype(str)
-    return numeric_target(table)
-
-
-def _reference_models(task: Task, targets: np.ndarray, random_state: int) -> dict[str, tuple[str, BaseEstimator]]:
-    mlp_settings = f"100 relu units, Adam, at most {_MLP_MAX_ITER} epochs"
-    if task == "classification":
-        mlp = MLPClassifier(max_iter=_MLP_MAX_ITER, random_state=random_state)
-        return {
-            "RidgeClassifier": ("alpha 1", make_pipeline(StandardScaler(), RidgeClassifier())),
-            "MLPClassifier": (mlp_settings, make_pipeline(StandardScaler(), mlp)),
-        }
-    # Adam's default step suits targets of unit scale: raw ones would make the MLP look worse than it is. StandardScaler
-    # takes tiny targets for constant ones, so that a power of two goes first.
-    exponent = -int(np.frexp(np.abs(targets).max())[1])
-    unit = FunctionTransformer(
-        _times_power, _times_power, kw_args={"exponent": exponent}, inv_kw_args={"exponent": -exponent}
-    )
-    mlp = TransformedTargetRegressor(
-        MLPRegressor(max_iter=_MLP_MAX_ITER, random_state=random_state), transformer=make_pipeline(unit, StandardScaler())
-    )
-    return {
-        "Ridge": ("alpha 1", make_pipeline(StandardScaler(), Ridge())),
-        "MLPRegressor": (f"{mlp_settings}, standardised targets", make_pipeline(StandardScaler(), mlp)),
-    }
-
-
-def _times_power(values: np.ndarray, exponent: int) -> np.ndarray:
-    return np.ldexp(values, exponent)
-
-
 def _fit_summary(
     label: str, pipeline: Pipeline, inputs: np.ndarray, targets: np.ndarray, seconds: float
 ) -> Fit:
     estimator = pipeline[-1]
     solution = estimator.solution_
-    if hasattr(estimator, "classes_"):
-        indicators = (targets[:, np.newaxis] == estimator.classes_).astype(np.float64)
-        fitted = indicators if indicators.shape[1] > 2 else 2.0 * indicators[:, 1] - 1.0
-        values = pipeline.decision_function(inputs)
-    else:
-        fitted, values = targets, pipeline.predict(inputs)
-    fitted, values = to_unit_scale(fitted, values)
-    residual = np.linalg.norm(fitted - values) / np.linalg.norm(fitted - fitted.mean(axis=0))
     return Fit(
         label,
         float(estimator.alpha_),
@@ -307,7 +227,7 @@ def _fit_summary(
         float(estimator.condition_),
         str(solution.method),
         solution.status,
-        float(residual),
+        training_residual(pipeline, inputs, targets),
         seconds,
     )
 
@@ -316,6 +236,3 @@ def _advice(fit: Fit) -> list[str]:
     usual = (Status.EXACT, Status.REGULARIZED, Status.CONVERGED)
     return [] if fit.status in usual else [f"{fit.label}: {fit.status.advice}"]
 
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
