@@ -73,6 +73,17 @@ def _square(vector):
 
 
 @_sums
+def _path(square, factors, gram, base, size):
+    """Length of a step from its square, c.T G c, or where that has cancelled or left the range, a bound: sum |c| sqrt(G)."""
+    bound = 0.0
+    for p in range(size):
+        bound += abs(factors[p]) * sqrt(gram[base + p * size + p])
+    if square > 1e-6 * bound * bound and square > 1e-200:
+        return sqrt(square)
+    return bound
+
+
+@_sums
 def _length(vector, extra):
     """Euclidean norm of the vector and one more entry, also where squares would leave the range."""
     square = _square(vector) + extra * extra
@@ -143,37 +154,120 @@ def _add_outputs(samples, first, last, z, last_layer, out):
 
 @kernel
 def step(
-    rows, bias_scale, weights, biases, last, residual, rate, live, start, count, samples, z, skin, used, speed, path, out,
-    chosen, factors, total, stale,
+    rows, bias_scale, before, biases_before, weights, biases, last, residual, rate, live, start, count, samples, z, horizon,
+    skin, used, speed, path, out, chosen, factors, total, stale,
 ):  # fmt: skip
-    """One gradient step of the live neurons, and their outputs after it.
+    """One gradient step of the live neurons from the weights ``before`` to ``weights``, and their outputs after it.
 
-    ``residual`` is weighted by the samples. A neuron whose path since its last refresh exceeds its skin gets no outputs: it
-    is named in ``stale``. ``chosen``, ``factors`` (n,) and ``total`` (d,) are scratch. Returns the numbers of stale neurons,
-    of active pairs, and of pairs visited.
+    ``residual`` is weighted by the samples. A neuron whose path since its last refresh exceeds its skin, or would after
+    ``horizon`` more steps like this one, gets no outputs: it is named in ``stale``. ``chosen``, ``factors`` (n,) and
+    ``total`` (d,) are scratch. Returns the numbers of stale neurons, of dead ones, of active pairs, and of pairs visited.
     """
-    stales, actives, visited = 0, 0, 0
+    stales, dead, actives, visited = 0, 0, 0, 0
     for q in range(live.size):
         r = live[q]
         first, end = start[r], start[r] + count[r]
         size, sum_of_factors = _select(samples, first, end, z, last[r], residual, chosen, factors)
         _combine(rows, chosen, factors, size, total)
         length = _length(total, bias_scale * sum_of_factors)
-        w = weights[r]
+        w, w_before = weights[r], before[r]
         for t in range(total.size):
-            w[t] -= rate * total[t]
-        biases[r] -= rate * bias_scale * bias_scale * sum_of_factors
+            w[t] = w_before[t] - rate * total[t]
+        biases[r] = biases_before[r] - rate * bias_scale * bias_scale * sum_of_factors
         speed[r] = rate * length
         path[r] += speed[r]
         used[r] += speed[r]
-        if not used[r] <= skin[r]:
+        if not used[r] + horizon * speed[r] <= skin[r]:
             stale[stales] = r
             stales += 1
             continue
         _dots(rows, samples, first, end, w, biases[r], z)
-        actives += _add_outputs(samples, first, end, z, last[r], out)
+        active = _add_outputs(samples, first, end, z, last[r], out)
+        dead += active == 0
+        actives += active
         visited += end - first
-    return stales, actives, visited
+    return stales, dead, actives, visited
+
+
+@kernel
+def step_gram(
+    last, residual, rate, live, start, count, samples, z, gram_start, gram, coefficients, before, horizon,
+    skin, used, speed, path, out, chosen, factors, total, stale,
+):  # fmt: skip
+    """As ``step``, but the pre-activations of a list change by its own Gram matrix, and the weights wait.
+
+    The Gram matrix of the rows (x, sigma) of the list of neuron r is gram[gram_start[r] + p count[r] + q]. Weights are those
+    of the last refresh minus the sum of coefficients times rows; ``before`` gets the coefficients before the step. ``total``
+    is scratch of shape (n,) here.
+    """
+    stales, dead, actives, visited = 0, 0, 0, 0
+    outputs = last.shape[1]
+    for j in range(live.size):
+        r = live[j]
+        first, size, base = start[r], count[r], gram_start[r]
+        for q in range(size):
+            total[q] = 0.0
+        square = 0.0
+        for p in range(size):
+            before[first + p] = coefficients[first + p]
+            c = 0.0
+            if z[first + p] > 0.0:
+                i = samples[first + p]
+                if outputs == 1:
+                    c = rate * (last[r, 0] * residual[i, 0])
+                else:
+                    for a in range(outputs):
+                        c += last[r, a] * residual[i, a]
+                    c *= rate
+                coefficients[first + p] += c
+                row = base + p * size
+                for q in range(size):
+                    total[q] += c * gram[row + q]
+            factors[p] = c
+        for p in range(size):
+            square += factors[p] * total[p]
+            z[first + p] -= total[p]
+        # Cancellation may leave the square of a short step too small, by rounding of its largest term.
+        speed[r] = _path(square, factors, gram, base, size)
+        path[r] += speed[r]
+        used[r] += speed[r]
+        if not used[r] + horizon * speed[r] <= skin[r]:
+            stale[stales] = r
+            stales += 1
+            continue
+        active = _add_outputs(samples, first, first + size, z, last[r], out)
+        dead += active == 0
+        actives += active
+        visited += size
+    return stales, dead, actives, visited
+
+
+@kernel
+def fill_gram(rows, bias_scale, neurons, start, count, samples, gram_start, gram, coefficients):
+    """Gram matrices of the lists of some neurons, and coefficients of zero."""
+    for j in range(neurons.size):
+        r = neurons[j]
+        first, size, base = start[r], count[r], gram_start[r]
+        for p in range(size):
+            coefficients[first + p] = 0.0
+            _dots(rows, samples[first:], p, size, rows[samples[first + p]], bias_scale * bias_scale, gram[base + p * size :])
+            for q in range(p):
+                gram[base + p * size + q] = gram[base + q * size + p]
+
+
+@kernel
+def add_rows(rows, bias_scale, neurons, start, count, samples, coefficients, weights, biases, total):
+    """Subtract from weights[j] and biases[j] what the coefficients of neuron neurons[j] stand for."""
+    for j in range(neurons.size):
+        r = neurons[j]
+        first, size = start[r], count[r]
+        _combine(rows, samples[first:], coefficients[first:], size, total)
+        for t in range(total.size):
+            weights[j, t] -= total[t]
+        change = 0.0
+        for p in range(first, first + size):
+            change += coefficients[p]
+        biases[j] -= bias_scale * bias_scale * change
 
 
 @kernel
@@ -208,13 +302,12 @@ def fill_lists(values, thresholds, scales, neurons, start, count, samples, z, la
 
 
 @kernel
-def move_lists(old_start, count, old_samples, old_z, start, samples, z):
-    """Copy every list to its new place."""
-    for r in range(count.size):
+def move(old_start, size, old_values, start, values):
+    """Copy the first size[r] values of every neuron to their new place."""
+    for r in range(size.size):
         a, b = old_start[r], start[r]
-        for p in range(count[r]):
-            samples[b + p] = old_samples[a + p]
-            z[b + p] = old_z[a + p]
+        for p in range(size[r]):
+            values[b + p] = old_values[a + p]
 
 
 @kernel

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from underdetermined.blocks import single_threaded_blas, slices, thread_count
 
 # Blocks depend on the width alone, and outputs are summed block by block: any number of threads gives the same bits.
-N_BLOCKS = 16
+# Large ones, as each costs some microseconds of Python at every step.
+_LENGTH, _FEWEST, _MOST = 2048, 8, 64
 
 Run = Callable[[Callable[[Any], None], list[Any]], None]
 
@@ -27,7 +29,7 @@ def neuron_blocks(width: int) -> list[slice]:
     -------
     list of slice
     """
-    return slices(width, -(-width // N_BLOCKS))
+    return slices(width, -(-width // min(max(width // _LENGTH, _FEWEST), _MOST)))
 
 
 @contextmanager
@@ -48,12 +50,15 @@ def workers(n_jobs: int | None) -> Iterator[Run]:
     with single_threaded_blas(), ThreadPoolExecutor(max(threads - 1, 1), thread_name_prefix="underdetermined") as pool:
 
         def run(task: Callable[[Any], None], blocks: list[Any]) -> None:
-            places = iter(range(len(blocks)))
+            waiting, lock = list(reversed(blocks)), Lock()
 
             def work() -> None:
-                # The next of a range iterator is one bytecode-level call, so that no two threads get the same place.
-                for place in places:
-                    task(blocks[place])
+                while True:
+                    with lock:
+                        if not waiting:
+                            return
+                        block = waiting.pop()
+                    task(block)
 
             helpers = [pool.submit(work) for _ in range(min(threads, len(blocks)) - 1)]
             work()

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._kernels import active_set
 from underdetermined._validation import check_memory
-from underdetermined.active_sets._blocks import Run, neuron_blocks
+from underdetermined.active_sets._engine import Block
 from underdetermined.active_sets._network import Network
 from underdetermined.active_sets._pairs import TILE_SIZE, pre_activations
+from underdetermined.active_sets._room import Room
 from underdetermined.blocks import slices
 
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-# Roundings of a pre-activation, in units of (d + 8) eps times the largest size of its terms, of both sides of a comparison.
-_ROUNDINGS = 4.0
+# Steps after which all lists are built anew, so that roundings of single steps cannot add up without end.
+_RENEWAL = 1024
+# Steps from one batch of refreshes to the next one.
+_BATCH = 8
 # Skin before any step was taken, in units of the mean positive pre-activation.
 _FIRST_SKIN = 0.25
-# Cost of a pre-activation in a refresh relative to one in a list.
-REFRESH_COST = 0.3
 
 
-class ListBlock:
+class ListBlock(Block):
     """Neurons of a block with their lists.
 
     The list of a neuron holds every sample with z > -skin |(x, sigma)| at its last refresh. While the path of
@@ -35,28 +38,31 @@ class ListBlock:
         Network to train; the block changes its own neurons.
     neurons : slice
         Which ones.
-    has_skin : bool
+    has_skin : bool, default=True
         False refreshes every neuron at every step.
     """
 
-    def __init__(self, network: Network, neurons: slice, has_skin: bool) -> None:
-        self.network, self.has_skin = network, has_skin
-        self.weights, self.biases, self.last = network.weights[neurons], network.biases[neurons], network.last[neurons]
+    # Cost of a pre-activation in a refresh relative to one in a list.
+    refresh_cost = 0.3
+
+    def __init__(self, network: Network, neurons: slice, has_skin: bool = True) -> None:
+        super().__init__(network, neurons)
+        self.has_skin = has_skin
         size, (n, d) = neurons.stop - neurons.start, network.rows.shape
-        self.live = np.arange(size)
-        self.start, self.capacity, self.count = (np.zeros(size, np.int64) for _ in range(3))
+        self.room, self.count = Room(size), np.zeros(size, np.int64)
         self.samples, self.z = np.empty(0, np.int32), np.empty(0)
-        self.skin, self.used, self.speed, self.path = (np.zeros(size) for _ in range(4))
+        self.skin, self.used, self.speed = (np.zeros(size) for _ in range(3))
         self.scratch = np.empty(n, np.int32), np.empty(n), np.empty(d), np.empty(size, np.int64)
-        self.excess = 1.0
-        self.n_active = self.n_visited = 0
+        self.live, self.retired = np.arange(size), np.empty(0, np.int64)
+        self.excess, self.age = 1.0, 0
 
     def begin(self, out: FloatArray) -> None:
-        """Build all lists and add the outputs to `out`."""
+        """Build all lists and write the outputs to `out`."""
         out[:] = 0.0
+        self.live, self.retired = np.arange(len(self.biases)), np.empty(0, np.int64)
         self._set_excess(pre_activations(self.weights[:16], self.biases[:16], self.network.rows))
-        if self.has_skin:
-            self.skin[:] = _FIRST_SKIN * self.excess / max(float(np.mean(self.network.row_norms)), 1e-300)
+        self.used[:], self.age = 0.0, 0
+        self.skin[:] = _FIRST_SKIN * self.excess / self.network.mean_norm if self.has_skin else 0.0
         self.n_active = self._refresh(self.live, out)
         self.n_visited = len(self.live) * len(self.network.rows)
         self._drop_dead()
@@ -64,18 +70,37 @@ class ListBlock:
     def step(self, rate: float, residual: FloatArray, out: FloatArray) -> None:
         """Take a step down the gradient of the weighted residual, and write the outputs after it to `out`."""
         out[:] = 0.0
-        network = self.network
-        chosen, factors, total, stale = self.scratch
-        stales, self.n_active, self.n_visited = active_set.step(
-            network.rows, network.bias_scale, self.weights, self.biases, self.last, residual, rate, self.live, self.start,
-            self.count, self.samples, self.z, self.skin, self.used, self.speed, self.path, out, chosen, factors, total,
-            stale,
-        )  # fmt: skip
+        self.path_before[:] = self.path
+        self.age += 1
+        if self.age % _RENEWAL == 0:
+            # No skin holds an infinite path.
+            self.used[self.live] = np.inf
+        # Refreshes come together, at every few steps: a batch costs hardly more than a single one.
+        horizon = 0.0 if self.age % _BATCH else float(_BATCH)
+        stales, dead, self.n_active, self.n_visited = self._advance(rate, residual, horizon, out)
         if stales:
-            self._choose_skins(stale[:stales])
-            self.n_active += self._refresh(stale[:stales], out)
-            self.n_visited += stales * len(network.rows)
-        self._drop_dead()
+            stale = self.scratch[3][:stales]
+            self._choose_skins(stale)
+            self.n_active += self._refresh(stale, out)
+            self.n_visited += stales * len(self.network.rows)
+        self.retired = self.retired[:0]
+        if stales or dead:
+            self._drop_dead()
+
+    def _advance(
+        self, rate: float, residual: FloatArray, horizon: float, out: FloatArray
+    ) -> tuple[int, int, int, int]:
+        """Step within the lists: how many neurons are stale, without outputs yet, or dead; active and visited pairs."""
+        network = self.network
+        self.before, self.weights = self.weights, self.before
+        self.biases_before, self.biases = self.biases, self.biases_before
+        # The other buffer is two steps old: what has died since is not there yet.
+        self.weights[self.retired], self.biases[self.retired] = self.before[self.retired], self.biases_before[self.retired]
+        return active_set.step(
+            network.rows, network.bias_scale, self.before, self.biases_before, self.weights, self.biases, self.last,
+            residual, rate, self.live, self.room.start, self.count, self.samples, self.z, horizon, self.skin, self.used,
+            self.speed, self.path, out, *self.scratch,
+        )  # fmt: skip
 
     def _set_excess(self, z: FloatArray) -> None:
         positive = z[z > 0.0]
@@ -91,8 +116,8 @@ class ListBlock:
         self.used[stale] = 0.0
         if self.has_skin:
             network = self.network
-            density = max(self.n_active, 1) / len(self.live) / self.excess * float(np.mean(network.row_norms))
-            self.skin[stale] = np.sqrt(REFRESH_COST * len(network.rows) * self.speed[stale] / density)
+            density = max(self.n_active, 1) / len(self.live) / self.excess * network.mean_norm
+            self.skin[stale] = np.sqrt(self.refresh_cost * len(network.rows) * self.speed[stale] / density)
 
     def _refresh(self, neurons: Indices, out: FloatArray) -> int:
         """Build the lists of some neurons anew and add their outputs; returns how many pairs are active."""
@@ -104,87 +129,42 @@ class ListBlock:
             weights, biases = self.weights[named], self.biases[named]
             tile = pre_activations(weights, biases, network.rows)
             skin = self.skin[named]
-            size = (np.linalg.norm(weights, axis=1) + skin) * largest + np.abs(biases)
-            margin = _ROUNDINGS * (d + 8) * np.finfo(float).eps * size if self.has_skin else np.zeros(len(named))
-            thresholds = np.array([margin, skin])
+            with np.errstate(over="ignore", invalid="ignore"):
+                size = (np.linalg.norm(weights, axis=1) + skin) * largest + np.abs(biases)
+            # Roundings of both sides of the comparison: of the sums over d terms, and of the changes at every step.
+            margin = 4.0 * (d + 8 + _RENEWAL) * np.finfo(float).eps * size
+            thresholds = np.array([margin, skin]) if self.has_skin else np.zeros((2, len(named)))
             count = np.empty(len(named), np.int64)
             active_set.count_above(tile, thresholds, network.row_norms, count)
             self._make_room(named, count)
             active += active_set.fill_lists(
-                tile, thresholds, network.row_norms, named, self.start, self.count, self.samples, self.z, self.last, out
+                tile, thresholds, network.row_norms, named, self.room.start, self.count, self.samples, self.z, self.last, out
             )
         return active
 
     def _make_room(self, neurons: Indices, count: Indices) -> None:
-        """Move the lists apart if one of the new ones would not fit; a quarter more than needed keeps that rare."""
-        if np.all(count <= self.capacity[neurons]):
-            return
+        """Make room for new lists of some neurons."""
+        start = self.room.start
         self.count[neurons] = 0
-        self.capacity[neurons] = np.maximum(self.capacity[neurons], count + count // 4 + 4)
-        start = np.cumsum(self.capacity) - self.capacity
-        total = int(start[-1] + self.capacity[-1])
-        check_memory(12 * total, "the neighbour lists")
-        samples, z = np.empty(total, np.int32), np.empty(total)
-        active_set.move_lists(self.start, self.count, self.samples, self.z, start, samples, z)
-        self.start, self.samples, self.z = start, samples, z
+        if self.room.reserve(neurons, count):
+            self._move(start)
+
+    def _move(self, start: Indices) -> None:
+        """Move all lists from their old places."""
+        check_memory(12 * self.room.length, "the neighbour lists")
+        self.samples, self.z = self._moved(start, self.samples), self._moved(start, self.z)
+
+    def _moved(self, start: Indices, values: NDArray[Any]) -> NDArray[Any]:
+        new = np.zeros(self.room.length, values.dtype)
+        active_set.move(start, self.count, values, self.room.start, new)
+        return new
 
     def _drop_dead(self) -> None:
         """A neuron without active samples has no gradient: it never moves again."""
         found = self.scratch[3]
-        size = active_set.find_live(self.live, self.start, self.count, self.z, found)
+        size = active_set.find_live(self.live, self.room.start, self.count, self.z, found)
         if size < len(self.live):
-            self.live = found[:size].copy()
-
-
-class Lists:
-    """All blocks of a network.
-
-    Parameters
-    ----------
-    network : Network
-        Network to train in place.
-    run : callable
-        Threads, from `workers`.
-    has_skin : bool, default=True
-        False refreshes every neuron at every step: the forward pass is dense, the backward pass sees active pairs only.
-    """
-
-    def __init__(self, network: Network, run: Run, has_skin: bool = True) -> None:
-        self.run = run
-        cuts = neuron_blocks(len(network.weights))
-        self.outputs = np.zeros((len(cuts), *network.targets.shape))
-        self.blocks = [ListBlock(network, cut, has_skin) for cut in cuts]
-        self.pairs = list(zip(self.blocks, self.outputs, strict=True))
-
-    def begin(self) -> FloatArray:
-        """Outputs at the start, shape (n, k)."""
-        self.run(lambda pair: pair[0].begin(pair[1]), self.pairs)
-        return self.outputs.sum(axis=0)
-
-    def step(self, rate: float, residual: FloatArray) -> FloatArray:
-        """Take one step and return the outputs after it, shape (n, k)."""
-        self.run(lambda pair: pair[0].step(rate, residual, pair[1]), self.pairs)
-        return self.outputs.sum(axis=0)
-
-    def finish(self) -> None:
-        """Bring the weights of the network up to date."""
-
-    @property
-    def n_active(self) -> int:
-        """Active pairs."""
-        return sum(block.n_active for block in self.blocks)
-
-    @property
-    def n_visited(self) -> int:
-        """Pairs whose pre-activation the last step computed."""
-        return sum(block.n_visited for block in self.blocks)
-
-    @property
-    def n_live(self) -> int:
-        """Neurons that are active somewhere."""
-        return sum(len(block.live) for block in self.blocks)
-
-    @property
-    def path(self) -> FloatArray:
-        """Length of the path of every neuron, shape (m,)."""
-        return np.concatenate([block.path for block in self.blocks])
+            live = found[:size].copy()
+            self.retired = np.setdiff1d(self.live, live, assume_unique=True)
+            self.live = live
+        self.n_live = len(self.live)

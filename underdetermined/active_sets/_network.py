@@ -46,6 +46,11 @@ class Network:
     last: FloatArray
     row_norms: FloatArray
 
+    @property
+    def mean_norm(self) -> float:
+        """Mean of the norms; positive."""
+        return max(float(np.mean(self.row_norms)), float(np.finfo(float).tiny))
+
     @classmethod
     def of(cls, objective: SparseReLU) -> Network:
         """Copy the start of an objective.

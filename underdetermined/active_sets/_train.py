@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 
 from underdetermined._validation import check_count, check_number
 from underdetermined.active_sets._blocks import Run, workers
-from underdetermined.active_sets._dense import Dense
-from underdetermined.active_sets._lists import Lists
+from underdetermined.active_sets._cost import Activity, measure, step_costs
+from underdetermined.active_sets._dense import DenseBlock
+from underdetermined.active_sets._engine import Block, Engine
+from underdetermined.active_sets._gram_lists import GramBlock
+from underdetermined.active_sets._lists import ListBlock
 from underdetermined.active_sets._network import Network
 from underdetermined.active_sets._result import SparseTrajectory
 from underdetermined.active_sets._tangent import largest_tangent_eigenvalue
@@ -22,7 +26,18 @@ from underdetermined.solution import Status
 
 FloatArray = NDArray[np.float64]
 
-STRATEGIES = ("auto", "dense", "masked", "lists", "kernel")
+BLOCKS: dict[str, Callable[[Network, slice], Block]] = {
+    "dense": DenseBlock,
+    "masked": partial(ListBlock, has_skin=False),
+    "lists": ListBlock,
+    "kernel": GramBlock,
+}
+STRATEGIES = ("auto", *BLOCKS)
+
+# Steps before the choice of a strategy is looked at for the first time.
+_FIRST_LOOK = 4
+# Another strategy must cost at most this share of the one in use.
+_WORTH_A_CHANGE = 0.7
 
 
 class TrainingState:
@@ -67,31 +82,94 @@ class _Run:
     """A training run: the network, the engine that moves it, and the record of its steps."""
 
     def __init__(self, objective: SparseReLU, strategy: str, run: Run) -> None:
-        self.objective, self.network = objective, Network.of(objective)
-        self.strategy = "lists" if strategy in ("auto", "kernel") else strategy
-        self.reason = "It was asked for."
-        self.engine = Dense(self.network, run) if strategy == "dense" else Lists(self.network, run, strategy != "masked")
+        self.objective, self.network, self.run = objective, Network.of(objective), run
+        self.is_auto = strategy == "auto"
+        self.strategy, self.reason = strategy, f"The strategy {strategy!r} was asked for."
+        self.path = np.zeros(len(self.network.weights))
+        if self.is_auto:
+            self._choose(measure(self.network, 0.0))
+        self.engine = self._engine()
         self.values: list[float] = []
         self.fractions: list[float] = []
         self.live: list[int] = []
         self.visited: list[int] = []
         self.rates: list[float] = []
+        self.visits, self.looked_at, self.length = 0, 0, 0.0
+        self.residual = -self.network.targets
         self._record(self.engine.begin())
 
-    def step(self, rate: float) -> None:
+    def _engine(self) -> Engine:
+        return Engine(self.network, self.run, BLOCKS[self.strategy])
+
+    def _choose(self, activity: Activity) -> bool:
+        """Take the cheapest strategy, unless the one in use is nearly as cheap."""
+        costs = step_costs(self.network, activity)
+        best = min(costs, key=lambda name: costs[name])
+        dense = costs["dense"] / costs[best]
+        if self.strategy in costs and costs[best] > _WORTH_A_CHANGE * costs[self.strategy]:
+            return False
+        self.strategy = best
+        when = f"After {len(self.rates)} steps" if hasattr(self, "rates") else "At the start"
+        self.reason = (
+            f"{when} {activity.active / len(self.network.rows):.3g} of the pairs are active, and a step by {best!r} was "
+            f"estimated to be {dense:.2g} times as fast as a dense one."
+        )
+        return True
+
+    def step(self, rate: float, *, is_descent: bool) -> bool:
+        """Take a step and record it; one that leads to an infinite loss, or if `is_descent` a larger one, is taken back."""
+        if self.is_auto and len(self.rates) == 2 * self.looked_at:
+            self._reconsider()
         with np.errstate(over="ignore", invalid="ignore"):
             weighted = self.network.sample_weight * self.residual
+        residual = self.residual
+        outputs = self.engine.step(rate, weighted)
+        value = self._loss(outputs)
+        if not np.isfinite(value) or (is_descent and value > self.values[-1] + self._rounding()):
+            self.visits += self.engine.total("n_visited")
+            self.engine.undo()
+            self.engine.begin()
+            self.visits += self.engine.total("n_visited")
+            self.residual = residual
+            return False
         self.rates.append(rate)
-        self._record(self.engine.step(rate, weighted))
+        self._record(outputs)
+        return True
+
+    def _loss(self, outputs: FloatArray) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.residual = outputs - self.network.targets
+            return 0.5 * float(np.sum(self.network.sample_weight * self.residual**2))
+
+    def _rounding(self) -> float:
+        """How much a loss may rise by rounding."""
+        eps = float(np.finfo(float).eps)
+        with np.errstate(over="ignore"):
+            scale = float(np.sum(self.network.sample_weight * self.network.targets**2)) + self.values[0]
+        return 64.0 * eps * self.values[-1] + (1024.0 * eps) ** 2 * scale
+
+    def _reconsider(self) -> None:
+        """Look at the network again after 8, 16, 32, ... steps."""
+        steps, self.looked_at = len(self.rates) - self.looked_at, max(len(self.rates), _FIRST_LOOK)
+        if not steps:
+            return
+        self.engine.finish()
+        length = float(np.sum(self.path + self.engine.path))
+        speed = (length - self.length) / (steps * max(self.live[-1], 1))
+        self.length = length
+        if self._choose(measure(self.network, speed)):
+            self.path = self.path + self.engine.path
+            self.engine = self._engine()
+            self.engine.begin()
+            self.visits += self.engine.total("n_visited")
 
     def _record(self, outputs: FloatArray) -> None:
         network = self.network
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.residual = outputs - network.targets
-            self.values.append(0.5 * float(np.sum(network.sample_weight * self.residual**2)))
-        self.fractions.append(self.engine.n_active / (len(network.rows) * len(network.weights)))
-        self.live.append(self.engine.n_live)
-        self.visited.append(self.engine.n_visited)
+        self.values.append(self._loss(outputs))
+        self.fractions.append(self.engine.total("n_active") / (len(network.rows) * len(network.weights)))
+        self.live.append(self.engine.total("n_live"))
+        self.visited.append(self.engine.total("n_visited") + self.visits)
+        self.visits = 0
 
     def feature_map(self) -> FeatureMap:
         self.engine.finish()
@@ -128,8 +206,8 @@ def train_active_sets(
     objective : SparseReLU
         Loss and start.
     learning_rate : float or "auto", default="auto"
-        eta > 0. "auto" is 1 / lambda_max of the tangent matrix at the start; where the loss rises, lambda_max is computed
-        again and the rate lowered.
+        eta > 0. "auto" is 1 / lambda_max of the tangent matrix at the start. A step that raises the loss is taken back,
+        lambda_max is computed again there, and the rate becomes 1 / lambda_max or a half, whichever is less.
     max_iter : int, default=1000
         Largest number of steps, at least 0.
     tol : float, default=0.0
@@ -137,7 +215,8 @@ def train_active_sets(
     strategy : {"auto", "dense", "masked", "lists", "kernel"}, default="auto"
         How steps are taken; all give the same trajectory up to rounding.
     callback : callable or None, default=None
-        Called as ``callback(t, state)`` at every step, the start included; training stops where it returns True.
+        Called as ``callback(t, state)`` at every step, the start included; training stops where it
+        returns something true.
     n_jobs : int or None, default=None
         Threads, as in `underdetermined.blocks.thread_count`. The result is the same, bit by bit, for any number.
 
@@ -176,20 +255,23 @@ def train_active_sets(
         training = _Run(objective, strategy, run)
         state, status = TrainingState(training), Status.MAX_ITER
         while True:
-            value = training.values[-1]
-            if callback is not None and callback(len(training.rates), state) is True:
+            if callback is not None and callback(len(training.rates), state):
                 break
-            if not np.isfinite(value):
+            if not np.isfinite(training.values[-1]):
                 status = Status.DIVERGED
                 break
-            if value <= tol**2 * training.values[0]:
+            if training.values[-1] <= tol**2 * training.values[0]:
                 status = Status.CONVERGED
                 break
             if len(training.rates) == max_iter:
                 break
-            if is_auto and (rate == 0.0 or value > training.values[-2]):
+            if is_auto and rate == 0.0:
                 rate = _lowered(rate, training.largest_eigenvalue(n_jobs))
-            training.step(rate)
+            while rate > 0.0 and not training.step(rate, is_descent=is_auto):
+                rate = _lowered(rate, training.largest_eigenvalue(n_jobs)) if is_auto else 0.0
+            if rate == 0.0:
+                status = Status.DIVERGED
+                break
         return SparseTrajectory(
             feature_map=training.feature_map(),
             coef=objective.coef,
@@ -199,7 +281,7 @@ def train_active_sets(
             n_live=np.array(training.live),
             n_visited=np.array(training.visited),
             learning_rate=np.array(training.rates),
-            drift=training.engine.path,
+            drift=training.path + training.engine.path,
             strategy=training.strategy,
             reason=training.reason,
             status=status,
