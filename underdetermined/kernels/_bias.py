@@ -1,5 +1,6 @@
 """Kernels of infinitely wide ReLU networks whose biases start at one constant."""
 
+from copy import copy
 from fractions import Fraction
 from functools import partial
 
@@ -12,14 +13,14 @@ from underdetermined._kernels import correlations, orthant_moments, shifted_prod
 from underdetermined._validation import check_matrix, check_memory, check_number
 from underdetermined.blocks import run_tiles, slices
 
-from ._orthant import scaled_tail
+from ._orthant import scaled_tail, spread
 
 _TILE = 192  # rows and columns of a tile: with its scratch memory it stays in the cache of one core
 _SILENT = 1e100  # thresholds beyond count as infinite; their squares must not overflow
 
 
 class _Side:
-    """The rows on one side of a kernel, in units that are powers of two, with their norms and thresholds."""
+    """The rows on one side of a kernel, in units that are powers of two, with their norms and thresholds; all are arrays."""
 
     def __init__(self, inputs: ArrayLike, name: str, bias: float, is_scaled: bool) -> None:
         if issparse(inputs):
@@ -31,6 +32,7 @@ class _Side:
         self.squares = np.einsum("ij,ij->i", self.rows, self.rows)
         self.norms = np.sqrt(self.squares)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            self.lengths = self.norms * self.units
             thresholds = np.where(self.squares > 0.0, bias / self.norms / self.units, np.inf)
         self.is_silent = ~(thresholds < _SILENT)
         self.thresholds = np.where(self.is_silent, 0.0, thresholds)
@@ -38,13 +40,21 @@ class _Side:
         weights = self.tails**-0.5 if is_scaled else np.exp(-0.25 * self.thresholds**2)
         self.weights = np.where(self.is_silent, 0.0, weights)
 
+    def cut(self, part: slice) -> "_Side":
+        """The side of some of the rows."""
+        side = copy(self)
+        vars(side).update({name: array[part] for name, array in vars(self).items()})
+        return side
+
     def refuse(self, diagonal: np.ndarray) -> None:
         """Raise for the first row whose diagonal entry overflows: no other entry is larger, by Cauchy and Schwarz."""
         if np.isfinite(diagonal).all():
             return
         row = int(np.argmin(np.isfinite(diagonal)))
-        norm = f"{self.norms[row]:.3g} * 2**{int(np.frexp(self.units[row])[1]) - 1}"
-        raise OverflowError(f"The kernel overflows float64 on row {row}, whose norm is {norm}: scale the inputs down.")
+        raise OverflowError(
+            f"The kernel overflows float64 on row {row}, whose norm is {self.lengths[row]:.3g}; "
+            "scale the inputs down (for example with StandardScaler)."
+        )
 
 
 class _Kernel:
@@ -72,16 +82,13 @@ class _Kernel:
     def diagonal(self, side: _Side) -> np.ndarray:
         """Entries of the rows of a side with themselves."""
         n = side.squares.size
-        with np.errstate(over="ignore"):
-            squares = np.square(side.norms * side.units) if self.is_moment else side.squares * side.units**2 + self.shift
+        values = np.ones(n) if self.is_scaled else ndtr(-side.thresholds)
         if self.is_moment:
-            tails = side.thresholds, side.thresholds, side.tails, side.tails
-            values = np.empty(n)
-            orthant_moments(*tails, np.ones(n), np.zeros(n), True, values)
+            pairs = side.thresholds, side.thresholds, side.tails, side.tails
+            orthant_moments(*pairs, np.ones(n), np.zeros(n), True, values)
             values *= side.weights**2
-        else:
-            values = np.where(side.is_silent, 0.0, 1.0 if self.is_scaled else ndtr(-side.thresholds))
         with np.errstate(over="ignore", invalid="ignore"):
+            squares = side.squares * side.units**2 + self.shift
             result = np.where(side.is_silent, 0.0, squares * values)
         side.refuse(result)
         return result
@@ -100,42 +107,33 @@ class _Kernel:
 
     def _fill(self, out: np.ndarray, diagonal: np.ndarray, tile: tuple[slice, slice]) -> None:
         rows, columns = tile
-        values = self._tile(diagonal, rows, columns)
+        values = self._tile(self.left.cut(rows), self.right.cut(columns), diagonal[rows])
         out[rows, columns] = values
         if self.is_symmetric and rows.start == columns.start:
             out[rows, columns] = np.triu(values) + np.triu(values, 1).T
         elif self.is_symmetric:
             out[columns, rows] = values.T
 
-    def _tile(self, diagonal: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
-        left, right = self.left, self.right
-        sides = left.rows[rows], right.rows[columns]
-        products = sides[0] @ sides[1].T
+    def _tile(self, left: _Side, right: _Side, diagonal: np.ndarray) -> np.ndarray:
+        products = left.rows @ right.rows.T
         rho, sine, values = products.copy(), np.empty_like(products), np.empty_like(products)
-        correlations(rho, *sides, left.squares[rows], right.squares[columns], 1.0, 0.0, sine)
-        shape = products.shape
-        columnwise = [np.broadcast_to(t[rows, np.newaxis], shape).ravel() for t in (left.thresholds, left.tails)]
-        rowwise = [np.broadcast_to(t[columns], shape).ravel() for t in (right.thresholds, right.tails)]
-        thresholds, tails = zip(columnwise, rowwise, strict=True)
-        orthant_moments(*thresholds, *tails, rho.ravel(), sine.ravel(), self.is_moment, values.ravel())
-        first, second = left.weights[rows], right.weights[columns]
+        correlations(rho, left.rows, right.rows, left.squares, right.squares, 1.0, 0.0, sine)
+        sides = left.thresholds[:, np.newaxis], right.thresholds, left.tails[:, np.newaxis], right.tails
+        flat = [spread(array, products.shape) for array in sides]
+        orthant_moments(*flat, rho.ravel(), sine.ravel(), self.is_moment, values.ravel())
+        values *= left.weights[:, np.newaxis]
+        values *= right.weights
         if self.is_moment:
-            first, second = (
-                weights * side.norms[part] * side.units[part]
-                for weights, side, part in ((first, left, rows), (second, right, columns))
-            )
-        values *= first[:, np.newaxis]
-        values *= second
-        if not self.is_moment:
-            norms = left.norms[rows], right.norms[columns]
-            units = left.units[rows], right.units[columns]
-            shifted_products(products, *sides, *norms, *units, self.shift, self.shift_rest)
+            values *= left.lengths[:, np.newaxis]
+            values *= right.lengths
+        else:
+            pairs = left.rows, right.rows, left.norms, right.norms, left.units, right.units
+            shifted_products(products, *pairs, self.shift, self.shift_rest)
             values *= products
         # The entries of equal rows are those of the diagonal to the last digit: else a singular matrix would look regular.
         i, j = np.nonzero((sine == 0.0) & (rho > 0.0))
-        is_same = (left.rows[rows][i] == right.rows[columns][j]).all(axis=1)
-        is_same &= left.units[rows][i] == right.units[columns][j]
-        values[i[is_same], j[is_same]] = diagonal[rows][i[is_same]]
+        is_same = (left.rows[i] == right.rows[j]).all(axis=1) & (left.units[i] == right.units[j])
+        values[i[is_same], j[is_same]] = diagonal[i[is_same]]
         return values
 
 

@@ -17,6 +17,11 @@ def scaled_tail(thresholds: np.ndarray) -> np.ndarray:
     return 0.5 * erfcx(np.sqrt(0.5) * thresholds)
 
 
+def spread(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A flat copy of a broadcast array: writable even where a view would do, as each kind of array is compiled for."""
+    return np.array(np.broadcast_to(array, shape), order="C").ravel()
+
+
 def orthant_probability(h: ArrayLike, k: ArrayLike, rho: ArrayLike) -> np.ndarray:
     """Probability that both of two standard normal variables reach a threshold, ``P[U >= h, V >= k]``.
 
@@ -70,13 +75,13 @@ def orthant_probability(h: ArrayLike, k: ArrayLike, rho: ArrayLike) -> np.ndarra
             raise ValueError(f"{name} has {np.isnan(array).sum()} NaN entries: remove or impute them")
     outside = np.abs(arrays[2]) > 1.0
     if outside.any():
-        raise ValueError(f"rho={arrays[2][outside].flat[0]!r} is not a correlation: pass numbers in [-1, 1]")
+        raise ValueError(f"rho={float(arrays[2][outside].flat[0])!r} is not a correlation: pass numbers in [-1, 1]")
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"h, k and rho have the shapes {shapes}: pass shapes that broadcast") from None
-    flat = [np.broadcast_to(array, shape).ravel() for array in arrays]
+    flat = [spread(array, shape) for array in arrays]
     result = np.empty(flat[0].size)
     for part in slices(result.size, _BLOCK):
         result[part] = _probabilities(*(array[part] for array in flat))
