@@ -7,9 +7,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import ndtr
+from sklearn.exceptions import NotFittedError
 
+from underdetermined import RandomFeatureRegressor
+from underdetermined.active_sets import draw_network, train_active_sets
 from underdetermined.displays import SparsityDisplay
+from underdetermined.estimators import SparseReLURegressor
+from underdetermined.objectives import SparseReLU
 from underdetermined.solution import Status
+from underdetermined.sparsity import certify
 
 matplotlib.use("agg")
 
@@ -85,7 +92,7 @@ def test_curves_are_the_numbers_of_the_run(run):
     assert labels(axes[1]) == [
         "active pairs: 2.5 % \u2192 2.25 %",
         "expected at the start: 2.28 %",
-        "live neurons (right axis): 80 % \u2192 76 %",
+        "live neurons: 80 % \u2192 76 %",
     ]
     assert display.live_.axes is display.live_ax_
     assert [ax.get_yscale() for ax in (*axes, display.live_ax_)] == ["log", "linear", "linear"]
@@ -245,6 +252,41 @@ def test_legend_of_narrow_axes_has_one_column(run):
 def test_what_does_not_fit(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         SparsityDisplay(*arguments, **options).plot()
+
+
+def test_a_certified_training_run():
+    hidden, coef = draw_network(4, 4000, bias=1.0)
+    objective = SparseReLU(np.eye(4), [0.02, -0.02, 0.04, 0.02], hidden, coef)
+    certificate = certify(objective)
+    trajectory = train_active_sets(objective, max_iter=20)
+    display = SparsityDisplay.from_trajectory(trajectory, certificate=certificate, expected=ndtr(-1.0))
+    losses, bound = display.loss_.get_ydata(), display.certified_loss_.get_ydata()
+    assert (losses <= bound[: losses.size] * (1 + 1e-12)).all()
+    expected = [certificate.loss_bound(step) for step in range(21)] / trajectory.value[0]
+    assert (bound >= expected * (1 - 1e-12)).all()  # the steps are shorter than those of the certificate
+    band = display.certified_band_.get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose([band.min(), band.max()], [certificate.always_active, certificate.possibly_active])
+    assert (trajectory.active_fraction >= band.min()).all()
+    assert (trajectory.active_fraction <= band.max()).all()
+    np.testing.assert_array_equal(display.live_.get_ydata(), trajectory.n_live / 4000)
+
+
+@pytest.mark.parametrize(("normalize", "expected"), [(True, {ndtr(-1.5)}), (False, None)])
+def test_training_of_an_estimator(normalize, expected):
+    rng = np.random.default_rng(4)
+    model = SparseReLURegressor(512, bias=1.5, normalize=normalize, max_iter=5, tol=0.99, random_state=0)
+    model.fit(rng.standard_normal((20, 6)), rng.standard_normal(20))
+    display = SparsityDisplay.from_estimator(model)
+    np.testing.assert_allclose(display.loss_.get_ydata(), model.trajectory_.value / model.trajectory_.value[0])
+    assert note(display).startswith("not certified at step 0: residual 4.5, radius ")
+    assert (display.expected_ and set(display.expected_.get_ydata())) == expected
+
+
+def test_estimators_without_a_trajectory():
+    with pytest.raises(NotFittedError):
+        SparsityDisplay.from_estimator(SparseReLURegressor())
+    with pytest.raises(TypeError, match="RandomFeatureRegressor keeps no trajectory: pass a fitted SparseReLURegressor"):
+        SparsityDisplay.from_estimator(RandomFeatureRegressor(8).fit(np.eye(3), np.ones(3)))
 
 
 def test_two_axes_are_needed(run):

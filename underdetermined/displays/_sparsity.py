@@ -174,14 +174,17 @@ class SparsityDisplay:
         ------
         NotFittedError
             If the estimator is not fitted.
+        TypeError
+            If it is of another kind.
         """
-        check_is_fitted(estimator, "trajectory_")
-        return cls.from_trajectory(
-            estimator.trajectory_,
-            certificate=estimator.certificate_,
-            expected=float(ndtr(-estimator.bias_)) if estimator.normalize else None,
-            ax=ax,
-        )
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "trajectory_"):
+            raise TypeError(
+                f"{type(estimator).__name__} keeps no trajectory: pass a fitted SparseReLURegressor or SparseReLUClassifier"
+            )
+        # Rows of unequal norm are no longer at hand here, so that their average cannot be taken.
+        expected = None if estimator.row_constant_ is None else float(ndtr(-estimator.bias_))
+        return cls.from_trajectory(estimator.trajectory_, certificate=estimator.certificate_, expected=expected, ax=ax)
 
     def plot(self, ax: Any = None) -> SparsityDisplay:
         """Draw both panels, with the steps on a logarithmic axis that has a place for step 0.
@@ -287,7 +290,7 @@ class SparsityDisplay:
 
     def _draw_live(self, ax: Any, live: NDArray[np.float64]) -> None:
         self.live_ax_ = ax.twinx()
-        label = f"live neurons (right axis): {_change(live)}"
+        label = f"live neurons: {_change(live)}"
         self.live_ = _curve(self.live_ax_, np.arange(live.size), live, color=_PURPLE, linestyle="-.", label=label)
         self.live_ax_.set(ylim=(0.0, 1.08 * (np.nanmax(live, initial=0.0) or 1.0)))
         self.live_ax_.set_ylabel("live neurons", color=_PURPLE)
