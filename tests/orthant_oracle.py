@@ -186,12 +186,12 @@ class BiasPair:
         shift = mpf(float(self.bias_scale)) ** 2
         return (both + shift) * found.probability, norms[0] * norms[1] * found.moment, found.exponent
 
-    def errors(self, ntk, nngp):
-        """Relative errors of both kernels, in units of 1 + E; absolute where the entry is near the smallest floats."""
-        *exact, exponent = self.reference()
+    def errors(self, entries, exact, exponent):
+        """Relative errors of entries in units of 1 + E; in units of 1e-290 where the entry is smaller."""
+        unit = 1 + min(exponent, mpf(800))
         return [
-            float(abs(mpf(float(got)) - value) / max(abs(value), mpf(10) ** -290) / (1 + min(exponent, mpf(800))))
-            for got, value in zip((ntk, nngp), exact, strict=True)
+            float(abs(mpf(float(got)) - value) / max(abs(value), mpf(10) ** -290) / unit)
+            for got, value in zip(entries, exact, strict=True)
         ]
 
 
