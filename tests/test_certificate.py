@@ -231,6 +231,14 @@ def test_bad_arguments_of_a_certificate_are_refused():
         found.loss_bound(-1)
 
 
+@pytest.mark.parametrize("factor", [1e-170, 1e170])
+def test_tangent_matrices_out_of_range_are_refused(factor):
+    case = wide_case(width=100)
+    case.coef = factor * case.coef
+    with pytest.raises(ValueError, match="out of the range of float64"):
+        certify(case.objective(np.zeros((6, 1))))
+
+
 def test_overflow_is_named():
     hidden, coef = draw_network(2, 20, bias=0.0)
     with pytest.raises(ValueError, match="inner products of the rows of X"):

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from underdetermined.sparsity import sparsity_report
 >>> report = sparsity_report(np.eye(3), bias=2.0, width=4096)
->>> report.mean_activity.round(4)
+>>> round(report.mean_activity, 4)
 0.0228
 """
 

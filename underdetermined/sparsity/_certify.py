@@ -40,7 +40,8 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
     Raises
     ------
     TypeError, ValueError
-        If `learning_rate` is not a positive number, or inner products of the rows overflow.
+        If `learning_rate` is not a positive number, inner products of the rows overflow, or the tangent matrix is out of the
+        range of float64.
     MemoryError
         If the tangent matrix of order n k does not fit in memory.
 
@@ -107,10 +108,10 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
 def _first_path(problem: TangentProblem, low: float, high: float) -> float:
     """Path at which about the share lambda_min / (4 lambda_max) of the active pairs comes within reach of inactivity."""
     pairs = problem.active
-    neurons = np.repeat(np.arange(len(problem.norms)), np.diff(pairs.indptr))
-    speeds = problem.speeds[pairs.samples] * np.sqrt(problem.norms)[neurons]
+    speeds = problem.speeds[pairs.samples] * np.sqrt(problem.norms)[pairs.neurons]
     paths = pairs.z[speeds > 0.0] / speeds[speeds > 0.0]
-    return float(np.quantile(paths, 0.25 * low / high)) * problem.path_unit
+    # Pre-activations that are zero but for rounding would be no start for doublings.
+    return max(float(np.quantile(paths, 0.25 * low / high)), 1e-9 * float(paths.max())) * problem.path_unit
 
 
 def _search(problem: TangentProblem, score: Callable[[Interval], float], path: float) -> Interval:

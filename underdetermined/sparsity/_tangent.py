@@ -24,8 +24,8 @@ _POWER_STEPS = 100
 def tangent_matrix(objective: SparseReLU) -> FloatArray:
     """Tangent matrix H = J J' of a network with trained weights and biases, from its active pairs.
 
-    ``H[(i, a), (j, b)] = sqrt(s_i s_j) (<x_i, x_j> + bias_scale**2) sum_r v_ra v_rb A_ir A_jr``, where A_ir is 1 where neuron
-    r is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small step of
+    ``H[(i, a), (j, b)] = sqrt(s_i s_j) (<x_i, x_j> + bias_scale**2) sum_r v_ra v_rb A_ir A_jr``, where A_ir is 1 where
+    neuron r is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small step of
     gradient descent with learning rate eta takes the weighted residuals from rho to rho - eta H rho.
 
     Parameters
@@ -43,7 +43,7 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
     MemoryError
         If the matrix does not fit in memory.
     ValueError
-        If the rows are so large that their inner products overflow.
+        If the rows are so large that their inner products overflow, or the matrix overflows or underflows.
 
     Notes
     -----
@@ -62,16 +62,16 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
     >>> from underdetermined.objectives import SparseReLU
     >>> from underdetermined.sparsity import tangent_matrix
     >>> hidden = FeatureMap(np.array([[1.0, -1.0]]), np.zeros(2), "relu", 1.0)
-    >>> tangent_matrix(SparseReLU([[1.0], [-3.0]], [0.0, 0.0], hidden, [[1.0], [2.0]]))
-    array([[ 2.,  0.],
-           [ 0., 40.]])
+    >>> tangent_matrix(SparseReLU([[1.0], [-0.5]], [0.0, 0.0], hidden, [[1.0], [2.0]]))
+    array([[2., 0.],
+           [0., 5.]])
     """
     problem = TangentProblem(objective)
     order = problem.n_rows * problem.n_outputs
     with np.errstate(over="ignore"):
-        matrix = problem.at_start * problem.rate_unit
+        matrix = (problem.at_start * problem.rate_unit).reshape(order, order)
     check_finite(matrix, "the tangent matrix")
-    return matrix.reshape(order, order)
+    return matrix
 
 
 class TangentProblem:
@@ -105,8 +105,14 @@ class TangentProblem:
         self.squares = kernel**2 * (self.weight / weight_unit)
         self.speeds = np.sqrt(self.squares.sum(axis=1))
         self.kernel = kernel * np.outer(roots, roots)
-        # Units of the tangent matrix, of the weighted residual, and of the path length that moves z by one.
-        self.rate_unit = value_unit**2 * kernel_unit * weight_unit
+        # Units of the tangent matrix, and of a path of the residual.
+        with np.errstate(over="ignore", under="ignore"):
+            self.rate_unit = float(np.square(value_unit) * kernel_unit * weight_unit)
+        if not np.isfinite(self.rate_unit) or self.rate_unit < np.finfo(np.float64).tiny:
+            raise ValueError(
+                f"the tangent matrix has entries of about {self.rate_unit:.3g}, out of the range of float64: change the scale "
+                "of X, of coef or of sample_weight"
+            )
         self.path_unit = float(1.0 / (value_unit * kernel_unit * np.sqrt(weight_unit)))
         self.slack = self._rounding()
         self._margin = 0.0
