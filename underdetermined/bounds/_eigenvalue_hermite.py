@@ -16,8 +16,8 @@ _SUMMED = {True: 2**18, False: 2**14}
 _DEGREES = np.unique(np.concatenate([np.arange(60.0), np.round(60.0 * 1.09 ** np.arange(751.0))]))
 _FULL = 0.999
 _NEGLIGIBLE = -45.0
-# Rounding of the recursion and of the powers; thresholds closer than the first are one.
-_SAME, _SAFETY = 12, 1e-9
+# Thresholds closer than the first, relative to their size, are one; the second covers that, the recursion and the powers.
+_SAME, _SAFETY = 1e-12, 1e-9
 
 
 def eigenvalue_hermite(problem: EigenvalueProblem) -> EigenvalueBound:
@@ -77,8 +77,10 @@ def _value(problem: EigenvalueProblem) -> float:
             break
     growth = np.diff(np.array(rows), axis=0, prepend=0.0).clip(min=0.0)
     # Thresholds that differ by rounding only, as those of unit rows do, share their sums.
-    thresholds, inverse = np.unique([float(f"{h:.{_SAME}g}") for h in problem.thresholds], return_inverse=True)
-    tails = _tails(thresholds, np.array(degrees))[:, inverse]
+    values = np.unique(problem.thresholds)
+    thresholds = values[np.diff(values, prepend=-1.0) > _SAME * values]
+    shared = np.searchsorted(thresholds, problem.thresholds, side="right") - 1
+    tails = _tails(thresholds, np.array(degrees))[:, shared]
     return (1.0 - _SAFETY) * float((problem.squares * (growth * tails).sum(axis=0)).min())
 
 
