@@ -73,7 +73,7 @@ def sparsity_report(
     >>> import numpy as np
     >>> from underdetermined.sparsity import sparsity_report
     >>> sparsity_report(np.eye(3), bias=2.0, width=4096)
-    <SparsityReport: 3 rows, bias 2, width 4096, 2.28 % active, condition 1.04>
+    <SparsityReport: 3 rows, bias 2, width 4096, 2.28 % active, condition 1.03>
     """
     inputs = np.asarray(check_matrix(X, "X"), dtype=np.float64)
     n, d = inputs.shape

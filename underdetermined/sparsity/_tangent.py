@@ -25,8 +25,8 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
     """Tangent matrix H = J J' of a network with trained weights and biases, from its active pairs.
 
     ``H[(i, a), (j, b)] = sqrt(s_i s_j) (<x_i, x_j> + bias_scale**2) sum_r v_ra v_rb A_ir A_jr``, where A_ir is 1 where
-    neuron r is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small step of
-    gradient descent with learning rate eta takes the weighted residuals from rho to rho - eta H rho.
+    neuron r is active on sample i, v is the last layer times the scale of the features, and s the sample weights. A small
+    step of gradient descent with learning rate eta takes the weighted residuals from rho to rho - eta H rho.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ class TangentProblem:
             self.rate_unit = float(np.square(value_unit) * kernel_unit * weight_unit)
         if not np.isfinite(self.rate_unit) or self.rate_unit < np.finfo(np.float64).tiny:
             raise ValueError(
-                f"the tangent matrix has entries of about {self.rate_unit:.3g}, out of the range of float64: change the scale "
-                "of X, of coef or of sample_weight"
+                f"the tangent matrix has entries of about {self.rate_unit:.3g}, out of the range of float64: change the "
+                "scale of X, of coef or of sample_weight"
             )
         self.path_unit = float(1.0 / (value_unit * kernel_unit * np.sqrt(weight_unit)))
         self.slack = self._rounding()
