@@ -1,19 +1,22 @@
 """Results as aligned plain text, at most 100 columns wide."""
 
-from underdetermined._layout import align, bullets
-from underdetermined.comparison import Comparison
+from collections.abc import Sequence
+from textwrap import fill
+
+from underdetermined._layout import WIDTH, align, bullets
+from underdetermined.comparison import Comparison, SparseComparison
 from underdetermined.doctor import Diagnosis
 
 __all__ = ["align", "bullets", "format_comparison", "format_diagnosis"]
 
 
-def format_comparison(comparison: Comparison) -> str:
+def format_comparison(comparison: Comparison | SparseComparison) -> str:
     """A comparison as the text that ``underdetermined fit`` prints.
 
     Parameters
     ----------
-    comparison : Comparison
-        What `underdetermined.comparison.compare` returned.
+    comparison : Comparison or SparseComparison
+        What `underdetermined.comparison.compare` or `underdetermined.comparison.compare_sparse` returned.
 
     Returns
     -------
@@ -26,6 +29,28 @@ def format_comparison(comparison: Comparison) -> str:
     if task == "classification":
         task += f" into {len(comparison.estimator.classes_)} classes"
     folds = len(comparison.scores[0].folds)
+    scores = [
+        (score.label, f"{score.mean:.3f}", f"{score.spread:.3f}", f"{score.seconds:.3f}", score.settings)
+        for score in comparison.scores
+    ]
+    kind, fits = _sparse_fit(comparison) if isinstance(comparison, SparseComparison) else _random_fits(comparison)
+    parts = [
+        f"{table.source}: {task} of {table.target_name!r}, {n_rows} rows, {n_inputs} inputs, {kind}",
+        *fits,
+        align(
+            [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds", "settings"), *scores],
+            left=(0, 4),
+        ),
+        "residual: norm of the training errors over the norm of the centred targets\n"
+        "seconds: of one fit, of one fold with its predictions; kernels were compiled before",
+    ]
+    if comparison.notes:
+        parts.append("notes\n" + bullets(comparison.notes))
+    return "\n\n".join(parts)
+
+
+def _random_fits(comparison: Comparison) -> tuple[str, list[str]]:
+    """What the network is, and a table of its fits."""
     fits = [
         (
             fit.label,
@@ -39,30 +64,44 @@ def format_comparison(comparison: Comparison) -> str:
         )
         for fit in comparison.fits
     ]
-    scores = [
-        (score.label, f"{score.mean:.3f}", f"{score.spread:.3f}", f"{score.seconds:.3f}", score.settings)
-        for score in comparison.scores
+    head = ("fit to all rows", "alpha", "width", "rank", "condition", "solver", "residual", "seconds")
+    return f"activation {comparison.estimator.activation}", [align([head, *fits], left=(0, 5))]
+
+
+def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
+    """What the network is, a table of its fit, and how it was trained."""
+    network = comparison.estimator
+    run = network.trajectory_
+    width = network.feature_map_.width
+    rates = f"{run.learning_rate[0]:.3g}" if run.n_iter else "none"
+    if run.n_iter and run.learning_rate[-1] != run.learning_rate[0]:
+        rates += f", at the end {run.learning_rate[-1]:.3g}"
+    head = ("fit to all rows", "width", "bias", "steps", "residual", "seconds")
+    fit = (
+        comparison.scores[0].label,
+        str(width),
+        f"{network.bias_:.3g}",
+        str(run.n_iter),
+        f"{comparison.training_residual:.1e}",
+        f"{comparison.seconds:.2f}",
+    )
+    facts = [
+        ("active pairs", f"{run.active_fraction[0]:.2%} at the start, {run.active_fraction[-1]:.2%} at the end"),
+        ("live neurons", f"{run.n_live[-1]} of {width}; one that is active on no row never moves again"),
+        ("learning rate", rates),
+        ("strategy", f"{run.strategy}. {run.reason}"),
+        ("certificate", comparison.certificate_text),
     ]
-    parts = [
-        f"{table.source}: {task} of {table.target_name!r}, {n_rows} rows, {n_inputs} inputs, "
-        f"activation {comparison.estimator.activation}",
-        align(
-            [
-                ("fit to all rows", "alpha", "width", "rank", "condition", "solver", "residual", "seconds"),
-                *fits,
-            ],
-            left=(0, 5),
-        ),
-        align(
-            [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds", "settings"), *scores],
-            left=(0, 4),
-        ),
-        "residual: norm of the training errors over the norm of the centred targets\n"
-        "seconds: of one fit, of one fold with its predictions; kernels were compiled before",
-    ]
-    if comparison.notes:
-        parts.append("notes\n" + bullets(comparison.notes))
-    return "\n\n".join(parts)
+    return "sparse ReLU network", [align([head, fit], left=(0,)), _facts(facts)]
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> str:
+    """Names, and beside each one a text that is wrapped."""
+    indent = max(len(name) for name, _ in facts) + 2
+    return "\n".join(
+        fill(text, WIDTH, initial_indent=name.ljust(indent), subsequent_indent=" " * indent, break_on_hyphens=False)
+        for name, text in facts
+    )
 
 
 def format_diagnosis(diagnosis: Diagnosis) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from underdetermined.activations import get_activation, names
@@ -74,12 +75,12 @@ def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool, m
     )
 
 
-def add_activation(model: "argparse._ArgumentGroup") -> None:
-    """Add ``--activation``."""
+def add_activation(model: "argparse._ArgumentGroup", default: str | None = "relu") -> None:
+    """Add ``--activation``; a command that must know whether it was given passes None for relu."""
     model.add_argument(
         "--activation",
         type=activation,
-        default="relu",
+        default=default,
         metavar="A",
         help=f"one of {', '.join(names())} [relu]",
     )
@@ -135,6 +136,35 @@ def real(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def number_or_auto(low: float, *, low_open: bool) -> Callable[[str], float | str]:
+    """Read a finite number from `low` on, or ``auto``."""
+    words = f"a number {'above' if low_open else 'of at least'} {low:g}"
+
+    def parse(text: str) -> float | str:
+        if text == "auto":
+            return text
+        try:
+            value = float(text)
+        except ValueError:
+            value = -inf
+        if not low <= value < inf or (low_open and value == low):
+            raise argparse.ArgumentTypeError(f"{text!r} is neither {words} nor 'auto'")
+        return value
+
+    return parse
+
+
+def share(text: str) -> float:
+    """Read a number from 0 on that is below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
+    return value
 
 
 def width(text: str) -> int | str:

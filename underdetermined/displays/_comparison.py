@@ -1,4 +1,4 @@
-"""One figure from a comparison: predictions out of fold, leave-one-out path, scores."""
+"""One figure from a comparison: predictions out of fold, and how the network was fitted."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from typing import Any
 from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
 
 from underdetermined._compat import check_matplotlib_support
-from underdetermined.comparison import Comparison
+from underdetermined.comparison import Comparison, SparseComparison
 from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
+from underdetermined.displays._sparsity import SparsityDisplay
 
 _FONT_SIZE = 14
 _LONGEST_LABEL = 16
 
 
-def draw_comparison(comparison: Comparison) -> Any:
-    """Draw predictions against the truth, and the leave-one-out path beside them.
+def draw_comparison(comparison: Comparison | SparseComparison) -> Any:
+    """Draw predictions against the truth, and beside them the leave-one-out path or the training.
 
     Parameters
     ----------
-    comparison : Comparison
-        What `underdetermined.comparison.compare` returned.
+    comparison : Comparison or SparseComparison
+        What `underdetermined.comparison.compare` or `underdetermined.comparison.compare_sparse` returned.
 
     Returns
     -------
     matplotlib Figure
         Left, for each row the prediction of the model that has not seen it: a scatter plot for regression, a
-        confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so.
+        confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so; for a
+        sparse network its loss and active fraction at every step.
 
     Notes
     -----
@@ -36,17 +38,22 @@ def draw_comparison(comparison: Comparison) -> Any:
     import matplotlib
     from matplotlib.figure import Figure
 
+    is_sparse = isinstance(comparison, SparseComparison)
     has_path = getattr(comparison.estimator, "loo_path_", None) is not None
     score = comparison.shown_score
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
-        figure = Figure(figsize=(13 if has_path else 7, 5.8), layout="constrained")
-        axes = figure.subplots(1, 2 if has_path else 1, squeeze=False)[0]
-        _draw_predictions(comparison, axes[0])
+        figure = Figure(figsize=(13 if has_path or is_sparse else 7, 7.6 if is_sparse else 5.8), layout="constrained")
+        columns = ["left", "right"] if has_path else ["left"]
+        panels = figure.subplot_mosaic([["left", "above"], ["left", "below"]] if is_sparse else [columns])
+        _draw_predictions(comparison, panels["left"])
         metric = comparison.metric.replace("R2", "R\u00b2")
-        axes[0].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
-        if has_path:
-            LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=axes[1])
-            axes[1].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
+        panels["left"].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
+        if is_sparse:
+            panels["above"].sharex(panels["below"])
+            SparsityDisplay.from_estimator(comparison.estimator, ax=[panels["above"], panels["below"]])
+        elif has_path:
+            LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=panels["right"])
+            panels["right"].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
     return figure
 
 
@@ -55,7 +62,7 @@ def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026"
 
 
-def _draw_predictions(comparison: Comparison, ax: Any) -> None:
+def _draw_predictions(comparison: Comparison | SparseComparison, ax: Any) -> None:
     from matplotlib import ticker
 
     predictions = comparison.shown_score.predictions

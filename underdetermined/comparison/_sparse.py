@@ -1,0 +1,210 @@
+"""A sparsely activated ReLU network beside Ridge, an MLP and random features: the same data, the same folds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
+
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from underdetermined.comparison._models import encode_targets, reference_models, training_residual
+from underdetermined.comparison._result import CrossValidated, finite
+from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
+from underdetermined.estimators import (
+    RandomFeatureClassifier,
+    RandomFeatureRegressor,
+    SparseReLUClassifier,
+    SparseReLURegressor,
+)
+from underdetermined.estimators._sparse_relu import CERTIFIED_SIZE
+from underdetermined.solution import Status
+from underdetermined.tables import Table, Task, draw_rows
+
+
+@dataclass(frozen=True)
+class SparseComparison(CrossValidated):
+    """What `compare_sparse` found.
+
+    Parameters
+    ----------
+    table : Table
+        The rows used.
+    targets : ndarray of shape (n_rows,)
+        Numbers or class labels, as they were fitted.
+    task : {"regression", "classification"}
+        What was fitted.
+    scores : tuple of Score
+        Cross-validation: the sparse network, random features, Ridge and the MLP.
+    pipeline : Pipeline
+        Standardisation and the sparse network, fitted to all rows.
+    notes : tuple of str
+        What a reader should know: rows left out, warnings.
+    tol : float or None
+        Share of the residual at which training was asked to stop; None left that to the estimator.
+    training_residual : float
+        Norm of (targets - predictions) over the norm of (targets - their mean). For classes the targets are
+        the indicators that the classifier fits.
+    seconds : float
+        Time of the fit to all rows, standardisation included.
+    """
+
+    tol: float | None
+    training_residual: float
+    seconds: float
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the fit to all rows reached `tol`; where none was asked for, whether its loss stayed finite."""
+        status = self.estimator.trajectory_.status
+        return status.is_success or (self.tol is None and status is Status.MAX_ITER)
+
+    @property
+    def shown_score(self) -> Score:
+        """Score of the network in `pipeline`."""
+        return self.scores[0]
+
+    @property
+    def certificate_text(self) -> str:
+        """What is proved of the training before it begins, or why nothing is."""
+        certificate, trajectory = self.estimator.certificate_, self.estimator.trajectory_
+        if certificate is not None and certificate.is_certified:
+            return f"{certificate.reason} Every {certificate.n_steps(0.5)} steps at least halve it."
+        if certificate is not None:
+            return f"none. {certificate.reason}"
+        return (
+            f"not computed: the distinct rows times outputs are {trajectory.residual.size}, more than {CERTIFIED_SIZE}; "
+            "underdetermined.sparsity.certify computes it"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as numbers, strings, lists and dictionaries; predictions are left out.
+
+        Returns
+        -------
+        dict
+            Ready for `json.dumps`; numbers that are not finite become None.
+        """
+        network = self.estimator
+        fit = {
+            "width": network.feature_map_.width,
+            "bias": network.bias_,
+            "training_residual": finite(self.training_residual),
+            "seconds": self.seconds,
+            "trajectory": network.trajectory_.to_dict(),
+            "certificate": None if network.certificate_ is None else network.certificate_.to_dict(),
+            "certificate_text": self.certificate_text,
+        }
+        return self.described("sparse-relu", fit=fit)
+
+
+def compare_sparse(
+    table: Table,
+    *,
+    task: Task | None = None,
+    width: int | Literal["auto"] = "auto",
+    bias: float | Literal["auto"] = "auto",
+    learning_rate: float | Literal["auto"] = "auto",
+    max_iter: int = 300,
+    tol: float | None = None,
+    folds: int = 5,
+    random_state: int = 0,
+    max_rows: int | None = None,
+    progress: Callable[[str], object] = lambda line: None,
+) -> SparseComparison:
+    """Train a sparsely activated ReLU network, and cross-validate it beside random features, Ridge and an MLP.
+
+    Inputs are standardised within each training fold. Every model sees the same folds, shuffled by
+    `random_state`; for classes they are stratified.
+
+    Parameters
+    ----------
+    table : Table
+        The data.
+    task : {"regression", "classification"}, default=None
+        What to fit; None reads it off the target, see `Table.task`.
+    width : int or "auto", default="auto"
+        Number of hidden neurons, even; "auto" takes the estimator's default.
+    bias : float or "auto", default="auto"
+        Threshold at which every neuron starts, at least 0; "auto" chooses it from the width.
+    learning_rate : float or "auto", default="auto"
+        Step of gradient descent; "auto" is one over the largest eigenvalue of the tangent matrix.
+    max_iter : int, default=300
+        Most steps.
+    tol : float, default=None
+        Share of the residual at the start at which training stops, at least 0 and less than 1. None takes the estimator's
+        default, and then running out of steps is early stopping and no failure.
+    folds : int, default=5
+        Number of folds, at least 2; every fold needs two rows and every class one row per fold.
+    random_state : int, default=0
+        Seed of the hidden weights, the folds, the MLP and the choice of rows.
+    max_rows : int, default=None
+        Larger tables are reduced to this many rows, drawn at random. None keeps all.
+    progress : callable, default=do nothing
+        Called with one line of text before each piece of work.
+
+    Returns
+    -------
+    SparseComparison
+        The network fitted to all rows, scores and notes.
+
+    Raises
+    ------
+    TableError
+        If there are too few rows or too few of a class for the folds, or the target is constant.
+    ValueError
+        If the width is odd, or `bias` leaves no neuron active.
+
+    Notes
+    -----
+    Costs one fit to all rows and `folds` fits of each of four models. Toy fits come first, so that no time
+    contains the compilation of kernels.
+    """
+    table, drawn = draw_rows(table, max_rows, random_state)
+    notes = list(drawn)
+    task = task or table.task
+    targets = encode_targets(table, task)
+    splits = make_splits(targets, task, folds, random_state)
+
+    options: dict[str, Any] = {"bias": bias, "learning_rate": learning_rate, "max_iter": max_iter}
+    options |= {} if width == "auto" else {"width": width}
+    options |= {} if tol is None else {"tol": tol}
+    is_regression = task == "regression"
+    sparse = (SparseReLURegressor if is_regression else SparseReLUClassifier)(**options, random_state=random_state)
+    dense = (RandomFeatureRegressor if is_regression else RandomFeatureClassifier)(random_state=random_state)
+
+    progress("compile the kernels, once for all later fits")
+    for toy in (SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5), RandomFeatureRegressor(8)):
+        with recorded_warnings([]):
+            toy.set_params(random_state=0).fit(table.inputs[:9], range(len(targets[:9])))
+    label = "sparse ReLU"
+    progress(f"fit to all {len(targets)} rows: {label}")
+    pipeline = make_pipeline(StandardScaler(), sparse)
+    with recorded_warnings(notes, label):
+        start = perf_counter()
+        fitted = clone(pipeline).fit(table.inputs, targets)
+        seconds = perf_counter() - start
+    residual = training_residual(fitted, table.inputs, targets)
+
+    network = fitted[-1]
+    chosen = f"width {network.feature_map_.width}, bias {_shown(bias, network.bias_)}, at most {max_iter} steps"
+    models: dict[str, tuple[str, BaseEstimator]] = {
+        label: (chosen, pipeline),
+        "random features": ("relu, width auto, alpha by leave-one-out", make_pipeline(StandardScaler(), dense)),
+        **reference_models(task, targets, random_state),
+    }
+    scores = []
+    for label, (settings, model) in models.items():
+        score = cross_validate(
+            model, table.inputs, targets, splits, label=label, settings=settings, task=task, progress=progress
+        )
+        scores.append(score)
+        notes.extend(f"{label}: {note}" for note in score.notes)
+    return SparseComparison(
+        table, targets, task, tuple(scores), fitted, tuple(dict.fromkeys(notes)), tol, residual, seconds
+    )
+
+
+def _shown(asked: float | str, used: float) -> str:
+    return f"{used:.2f} (auto)" if asked == "auto" else f"{used:g}"
