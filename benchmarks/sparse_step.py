@@ -8,8 +8,11 @@ PyTorch differentiates by itself, and is left out where it is not installed.
 A dense step costs the same at every step, so its median is shown. For the trainer it is the whole run divided by the number
 of steps: finding the active pairs, lists, refreshes and results included; the largest tangent eigenvalue alone, which all
 contenders share through the learning rate, is timed apart. Deviations from the whole-array step are the largest over all
-steps, relative to the residual of the same step; those of the last weights are relative to the weights and to how far they
-have moved.
+steps (the first ten for the other dense ones), relative to the residual of the same step; those of the last weights are
+relative to the weights and to how far they have moved.
+
+The wide networks need small targets: with few active neurons on each row, those have to move far, and at targets of 1 and a
+bias of -3 the first steps of this length leave no neuron alive. ``--amplitude`` shows what larger ones cost.
 
 Sections: ``wide``, a wide network at two biases; ``narrow``, networks whose masks change all the time; ``memory``, one whose
 pre-activations would fill 8 GB, in a new process.
@@ -37,20 +40,21 @@ except ImportError:
 
 STRATEGIES = ("auto", "lists", "kernel", "masked", "dense")
 BLOCK = 128  # neurons of a block: their pre-activations on 2,000 rows, 2 MB, stay in the cache
-TIMED = 10  # dense steps that are timed in every round but the first one
+TIMED = 10  # steps that a dense contender takes in every round
+LONG_RUN = 20.0  # seconds: a run of the trainer that takes longer is timed once
 
 
 class Problem:
     """Unit rows, smooth targets, a network whose outputs start at zero, and one learning rate for all."""
 
-    def __init__(self, n, d, width, bias, amplitude=1.0, factor=1.0, seed=0):
+    def __init__(self, n, d, width, bias, amplitude, factor, seed=0):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((n, d))
         self.X = X / np.linalg.norm(X, axis=1, keepdims=True)
-        self.y = amplitude * np.sin(3.0 * self.X @ rng.standard_normal((d, 3))).sum(axis=1)
+        self.y = amplitude * np.sin(self.X @ rng.standard_normal((d, 3))).sum(axis=1)
         self.layer, self.coef = draw_network(d, width, bias=bias, seed=seed)
         self.objective = SparseReLU(self.X, self.y, self.layer, self.coef)
-        self.label = f"n={n}, d={d}, m={width}, B={bias:g}"
+        self.label = f"n={n}, d={d}, m={width}, B={bias:g}, targets {np.std(self.y):.2g}"
         start = perf_counter()
         self.rate = factor / largest_tangent_eigenvalue(self.objective)
         self.rate_seconds = perf_counter() - start
@@ -143,12 +147,12 @@ DENSE = (WholeArrays, Blocks, *((Torch,) if torch else ()))
 
 
 def trained(problem, strategy, steps, threads, callback=None):
-    """Trajectory and seconds of the whole run."""
+    """Trajectory and seconds per step of the whole run."""
     start = perf_counter()
     trajectory = train_active_sets(
         problem.objective, learning_rate=problem.rate, max_iter=steps, strategy=strategy, callback=callback, n_jobs=threads
     )
-    return trajectory, perf_counter() - start
+    return trajectory, (perf_counter() - start) / steps
 
 
 class Deviation:
@@ -190,44 +194,48 @@ def ignore(step, residual):
     """Take no notice."""
 
 
-def deviations(problem, strategies, steps, threads):
-    """Cells of every contender that trains all steps, seconds of the dense ones, trajectories of the others."""
-    residuals, reference = [], WholeArrays(problem)
-    seconds = {reference.name: dense_run(reference, steps, lambda step, residual: residuals.append(residual))}
-    residuals.append(reference.X[:, :-1] @ reference.weights[:-1] + reference.weights[-1])
-    residuals[-1] = np.maximum(residuals[-1], 0.0) @ reference.last - reference.y
-    start, cells, trajectories = below(problem.layer), {reference.name: ["", "", ""]}, {}
-    for kind in DENSE[1:]:
-        contender, deviation = kind(problem), Deviation(reference.weights, residuals, start)
-        seconds[kind.name] = dense_run(contender, steps, deviation.at)
-        cells[kind.name] = deviation.cells(contender.parameters())
-    for strategy in strategies:
-        deviation = Deviation(reference.weights, residuals, start)
+def reference_run(problem, steps):
+    """Residuals at all steps, parameters after them, and after as many as the other dense contenders take."""
+    reference, residuals, early = WholeArrays(problem), [], []
 
-        def observe(step, state, deviation=deviation):
-            deviation.at(step, state.residual)
+    def observe(step, residual):
+        residuals.append(residual)
+        early.extend([reference.weights.copy()] if step + 1 == min(TIMED, steps) else [])
 
-        trajectory, _ = trained(problem, strategy, steps, threads, observe)
-        cells[strategy] = deviation.cells(below(trajectory.feature_map))
-        trajectories[strategy] = trajectory
-    return cells, seconds, trajectories
+    seconds = dense_run(reference, steps, observe)
+    last = np.maximum(reference.X @ reference.weights, 0.0) @ reference.last - reference.y
+    return seconds, [*residuals, last], early[0], reference.weights
 
 
 def measure(problem, strategies, steps, rounds, threads):
     """Print seconds per step of everybody, in turns, and deviations from the whole-array step."""
     with threadpool_limits(threads):
-        cells, seconds, trajectories = deviations(problem, strategies, steps, threads)
-        runs = {strategy: [] for strategy in strategies}
+        first, residuals, early, late = reference_run(problem, steps)
+        seconds, cells, trajectories = {WholeArrays.name: first}, {WholeArrays.name: ["", "", ""]}, {}
+        for kind in DENSE[1:]:
+            contender, deviation = kind(problem), Deviation(early, residuals, below(problem.layer))
+            seconds[kind.name] = dense_run(contender, min(TIMED, steps), deviation.at)
+            cells[kind.name] = deviation.cells(contender.parameters())
+        for strategy in strategies:
+            deviation = Deviation(late, residuals, below(problem.layer))
+
+            def observe(step, state, deviation=deviation):
+                deviation.at(step, state.residual)
+
+            trajectories[strategy], once = trained(problem, strategy, steps, threads, observe)
+            seconds[strategy] = [once]
+            cells[strategy] = deviation.cells(below(trajectories[strategy].feature_map))
         for _ in range(rounds):
             for kind in DENSE:
                 sleep(SETTLE)
-                seconds[kind.name] += dense_run(kind(problem), TIMED, ignore)
+                seconds[kind.name] += dense_run(kind(problem), min(TIMED, steps), ignore)
             for strategy in strategies:
-                # Threads of the BLAS go on spinning for a while after a product.
-                sleep(SETTLE)
-                runs[strategy].append(trained(problem, strategy, steps, threads)[1] / steps)
-    medians = {name: float(np.median(found)) for name, found in (seconds | runs).items()}
-    best = {name: min(found) for name, found in (seconds | runs).items()}
+                if steps * seconds[strategy][0] < LONG_RUN:
+                    # Threads of the BLAS go on spinning for a while after a product.
+                    sleep(SETTLE)
+                    seconds[strategy].append(trained(problem, strategy, steps, threads)[1])
+    medians = {name: float(np.median(found)) for name, found in seconds.items()}
+    best = {name: min(found) for name, found in seconds.items()}
     fastest = min((kind.name for kind in DENSE[:2]), key=medians.get)
     rows = []
     for name in medians:
@@ -290,7 +298,7 @@ def measure_wide(options):
     """The step of a wide network, whose few active pairs hardly change."""
     sizes, steps, rounds = ((200, 16, 1000), 20, 2) if options.small else ((2000, 64, 20000), 200, options.rounds)
     for bias in options.bias:
-        problem = Problem(*sizes, bias)
+        problem = Problem(*sizes, bias, options.amplitude, factor=0.5)
         strategies = options.strategies or ("auto", "lists", "kernel", "masked")
         floor(problem, measure(problem, strategies, steps, rounds, options.threads), options.threads)
 
@@ -298,7 +306,7 @@ def measure_wide(options):
 def measure_narrow(options):
     """Far too few neurons for the targets: they move across the data, and the lists with them."""
     steps = 50 if options.small else 300
-    for sizes, bias, amplitude in (((60, 8, 400), 1.8, 1.0), ((200, 5, 60), 1.0, 5.0), ((300, 10, 100), 0.5, 20.0)):
+    for sizes, bias, amplitude in (((60, 8, 400), 1.8, 1.0), ((200, 5, 60), 1.0, 5.0), ((300, 10, 100), 0.5, 10.0)):
         problem = Problem(*sizes, bias, amplitude, factor=0.2)
         measure(problem, options.strategies or STRATEGIES, steps, 1, options.threads)
         masks = []
@@ -316,7 +324,7 @@ def measure_memory(options):
     """Peak memory and seconds per step of a network whose pre-activations fit in no laptop."""
     command = [sys.executable, "-m", "benchmarks.sparse_step", "alone", "--threads", str(options.threads)]
     names = {"OPENBLAS_NUM_THREADS": str(options.threads), "OMP_NUM_THREADS": str(options.threads)}
-    command += ["--small"] if options.small else []
+    command += ["--amplitude", str(options.amplitude), *(["--small"] if options.small else [])]
     subprocess.run(command, check=True, env={**os.environ, **names})
 
 
@@ -325,7 +333,7 @@ def run_alone(options):
     sizes, steps = ((500, 20, 2000), 5) if options.small else ((10_000, 100, 100_000), 20)
     base = peak()
     start = perf_counter()
-    problem = Problem(*sizes, 2.4)
+    problem = Problem(*sizes, 2.4, options.amplitude, factor=0.5)
     marks = [perf_counter()]
     trajectory, seconds = trained(problem, "auto", steps, options.threads, lambda step, state: marks.append(perf_counter()))
     dense = 8e-9 * sizes[0] * sizes[2]
@@ -333,7 +341,7 @@ def run_alone(options):
         ["strategy", trajectory.strategy],
         ["active fraction, start and end", f"{trajectory.active_fraction[0]:.5f}, {trajectory.active_fraction[-1]:.5f}"],
         ["pairs visited per step", f"{trajectory.n_visited[1:].mean():.3g}"],
-        ["seconds per step, the whole run", f"{seconds / steps:.3f}"],
+        ["seconds per step, the whole run", f"{seconds:.3f}"],
         ["seconds per step, median after the first", f"{np.median(np.diff(marks[1:])):.3f}"],
         ["seconds to the first step: pairs, lists", f"{marks[1] - marks[0]:.2f}"],
         ["seconds before training, largest eigenvalue included", f"{marks[0] - start:.1f}"],
@@ -358,6 +366,7 @@ def main():
     parser.add_argument("sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; all if none is given")
     parser.add_argument("--threads", type=int, default=1, help="of everybody: BLAS, PyTorch, trainer (1)")
     parser.add_argument("--rounds", type=int, default=5, help="timed runs of everybody (5)")
+    parser.add_argument("--amplitude", type=float, default=0.03, help="of the targets of wide networks (0.03)")
     parser.add_argument("--bias", type=float, nargs="+", default=[2.0, 3.0], help="biases of the wide network (2 3)")
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, help="of the trainer; all that fit if not given")
     parser.add_argument("--small", action="store_true", help="toy sizes, to see that everything runs")
