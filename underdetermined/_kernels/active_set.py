@@ -19,6 +19,10 @@ from ._intrinsics import kernel
 _sums = njit(inline="never", fastmath={"reassoc", "contract"}, nogil=True, error_model="numpy")
 
 
+# Pairs of a row that are looked at together.
+_CHUNK = 16
+
+
 @_sums
 def _dots(rows, samples, first, last, weights, bias, z):
     """z[p] = <rows[samples[p]], weights> + bias for first <= p < last; four rows share each load of the weights."""
@@ -75,11 +79,14 @@ def _square(vector):
 @_sums
 def _path(square, factors, gram, base, size):
     """Length of a step from its square, c.T G c, or where that has cancelled or left the range, a bound: sum |c| sqrt(G)."""
+    terms = 0.0
+    for p in range(size):
+        terms += factors[p] * factors[p] * gram[base + p * size + p]
+    if square > 1e-6 * size * terms and square > 1e-200:
+        return sqrt(square)
     bound = 0.0
     for p in range(size):
         bound += abs(factors[p]) * sqrt(gram[base + p * size + p])
-    if square > 1e-6 * bound * bound and square > 1e-200:
-        return sqrt(square)
     return bound
 
 
@@ -227,7 +234,6 @@ def step_gram(
         for p in range(size):
             square += factors[p] * total[p]
             z[first + p] -= total[p]
-        # Cancellation may leave the square of a short step too small, by rounding of its largest term.
         speed[r] = _path(square, factors, gram, base, size)
         path[r] += speed[r]
         used[r] += speed[r]
@@ -270,34 +276,47 @@ def add_rows(rows, bias_scale, neurons, start, count, samples, coefficients, wei
         biases[j] -= bias_scale * bias_scale * change
 
 
-@kernel
-def count_above(values, thresholds, scales, count):
-    """count[q] = number of i with values[q, i] > -(thresholds[0, q] + thresholds[1, q] scales[i])."""
-    for q in range(values.shape[0]):
-        row, a, b = values[q], thresholds[0, q], thresholds[1, q]
-        total = 0
-        for i in range(row.size):
-            total += not row[i] <= -(a + b * scales[i])
-        count[q] = total
+@_sums
+def _any_above(products, first, last, scales, a, b):
+    hits = 0
+    for i in range(first, last):
+        hits += not products[i] + b * scales[i] <= a
+    return hits > 0
 
 
 @kernel
-def fill_lists(values, thresholds, scales, neurons, start, count, samples, z, last, out):
-    """Write the lists of the neurons from a tile of pre-activations, and add their outputs; returns the active pairs.
+def collect(products, biases, thresholds, scales, count, samples, z):
+    """Pairs with products[q, i] + biases[q] > -(thresholds[0, q] + thresholds[1, q] scales[i]), row by row, nan included.
 
-    The rule is that of ``count_above``; row q belongs to neuron neurons[q].
+    Writes count[q], and one after the other the samples and the sums products + biases; returns how many.
     """
-    actives = 0
-    for q in range(values.shape[0]):
-        row, a, b, r = values[q], thresholds[0, q], thresholds[1, q], neurons[q]
-        p = start[r]
-        for i in range(row.size):
-            if not row[i] <= -(a + b * scales[i]):
-                samples[p] = i
-                z[p] = row[i]
-                p += 1
-        count[r] = p - start[r]
-        actives += _add_outputs(samples, start[r], p, z, last[r], out)
+    p, n = 0, products.shape[1]
+    for q in range(products.shape[0]):
+        row, a, b, before = products[q], -thresholds[0, q] - biases[q], thresholds[1, q], p
+        for first in range(0, n, _CHUNK):
+            last = min(first + _CHUNK, n)
+            # Most chunks have no such pair, and to know that is faster than to look at each of their pairs.
+            if _any_above(row, first, last, scales, a, b):
+                for i in range(first, last):
+                    samples[p] = i
+                    z[p] = row[i] + biases[q]
+                    p += not row[i] + b * scales[i] <= a
+        count[q] = p - before
+    return p
+
+
+@kernel
+def place(found_samples, found_z, neurons, start, count, samples, z, last, out):
+    """Copy what ``collect`` found to the lists of the neurons, and add their outputs; returns the active pairs."""
+    actives, p = 0, 0
+    for q in range(neurons.size):
+        r = neurons[q]
+        first = start[r]
+        for e in range(first, first + count[r]):
+            samples[e] = found_samples[p]
+            z[e] = found_z[p]
+            p += 1
+        actives += _add_outputs(samples, first, first + count[r], z, last[r], out)
     return actives
 
 

@@ -28,7 +28,8 @@ class GramBlock(ListBlock):
         Which ones.
     """
 
-    refresh_cost = 1.0
+    # A listed pair costs little by itself, but its Gram entries must come from memory.
+    refresh_cost = 0.02
 
     def __init__(self, network: Network, neurons: slice) -> None:
         super().__init__(network, neurons)

@@ -11,7 +11,7 @@ from underdetermined._kernels import active_set
 from underdetermined._validation import check_memory
 from underdetermined.active_sets._engine import Block
 from underdetermined.active_sets._network import Network
-from underdetermined.active_sets._pairs import TILE_SIZE, pre_activations
+from underdetermined.active_sets._pairs import TILE_SIZE, collect, pre_activations
 from underdetermined.active_sets._room import Room
 from underdetermined.blocks import slices
 
@@ -43,7 +43,7 @@ class ListBlock(Block):
     """
 
     # Cost of a pre-activation in a refresh relative to one in a list.
-    refresh_cost = 0.3
+    refresh_cost = 0.1
 
     def __init__(self, network: Network, neurons: slice, has_skin: bool = True) -> None:
         super().__init__(network, neurons)
@@ -127,7 +127,6 @@ class ListBlock(Block):
         for part in slices(len(neurons), max(1, TILE_SIZE // n)):
             named = neurons[part]
             weights, biases = self.weights[named], self.biases[named]
-            tile = pre_activations(weights, biases, network.rows)
             skin = self.skin[named]
             with np.errstate(over="ignore", invalid="ignore"):
                 size = (np.linalg.norm(weights, axis=1) + skin) * largest + np.abs(biases)
@@ -135,10 +134,11 @@ class ListBlock(Block):
             margin = 4.0 * (d + 8 + _RENEWAL) * np.finfo(float).eps * size
             thresholds = np.array([margin, skin]) if self.has_skin else np.zeros((2, len(named)))
             count = np.empty(len(named), np.int64)
-            active_set.count_above(tile, thresholds, network.row_norms, count)
+            samples, z = collect(weights, biases, network.rows, thresholds, network.row_norms, count)
             self._make_room(named, count)
-            active += active_set.fill_lists(
-                tile, thresholds, network.row_norms, named, self.room.start, self.count, self.samples, self.z, self.last, out
+            self.count[named] = count
+            active += active_set.place(
+                samples, z, named, self.room.start, self.count, self.samples, self.z, self.last, out
             )
         return active
 

@@ -14,8 +14,8 @@ from underdetermined.features import FeatureMap
 
 FloatArray = NDArray[np.float64]
 
-# Numbers in a tile of pre-activations: 4 MB.
-TILE_SIZE = 2**19
+# Numbers in a tile of pre-activations: 1 MB, which fits the cache of a core.
+TILE_SIZE = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def active_pairs(
 
     Notes
     -----
-    Cost 2 n d m flops, in tiles of 4 MB: no n x m array. The result takes 12 bytes for each pair.
+    Cost 2 n d m flops, in tiles of 1 MB: no n x m array. The result takes 12 bytes for each pair.
 
     References
     ----------
@@ -121,25 +121,18 @@ def active_pairs(
     tiles = slices(m, max(1, TILE_SIZE // n))
     found: list[tuple[NDArray[np.int32], FloatArray]] = [(np.empty(0, np.int32), np.empty(0))] * len(tiles)
     indptr = np.zeros(m + 1, np.int64)
-    scales, nothing = np.zeros(n), np.empty((n, 0))
+    scales = np.zeros(n)
 
     def task(place: int) -> None:
         neurons = tiles[place]
-        size = neurons.stop - neurons.start
-        tile = pre_activations(weights[neurons], biases[neurons], inputs)
-        thresholds = np.array([np.full(size, margin), np.zeros(size)])
+        thresholds = np.array([np.full(neurons.stop - neurons.start, margin), np.zeros(neurons.stop - neurons.start)])
         count = indptr[neurons.start + 1 : neurons.stop + 1]
-        active_set.count_above(tile, thresholds, scales, count)
-        start = np.concatenate([[0], np.cumsum(count)])
-        check_memory(12 * int(start[-1]), "the list of active pairs")
-        samples, z = np.empty(start[-1], np.int32), np.empty(start[-1])
-        active_set.fill_lists(
-            tile, thresholds, scales, np.arange(size), start[:-1], count, samples, z, np.empty((size, 0)), nothing
-        )
-        found[place] = samples, z
+        samples, z = collect(weights[neurons], biases[neurons], inputs, thresholds, scales, count)
+        found[place] = samples.copy(), z.copy()
 
     run_tiles(task, range(len(tiles)), n_jobs=n_jobs)
     np.cumsum(indptr, out=indptr)
+    check_memory(12 * int(indptr[-1]), "the list of active pairs")
     return ActivePairs(indptr, np.concatenate([s for s, _ in found]), np.concatenate([z for _, z in found]), n)
 
 
@@ -164,3 +157,40 @@ def pre_activations(weights: FloatArray, biases: FloatArray, inputs: FloatArray)
         np.matmul(weights, inputs.T, out=tile)
         tile += biases[:, np.newaxis]
     return tile
+
+
+def collect(
+    weights: FloatArray,
+    biases: FloatArray,
+    inputs: FloatArray,
+    thresholds: FloatArray,
+    scales: FloatArray,
+    count: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], FloatArray]:
+    """Pairs of some neurons with z_i > -(thresholds[0] + thresholds[1] scales[i]).
+
+    Parameters
+    ----------
+    weights, biases, inputs : ndarray
+        As in `pre_activations`.
+    thresholds : ndarray of shape (2, b)
+        Of each neuron.
+    scales : ndarray of shape (n,)
+        Of each sample.
+    count : ndarray of int, shape (b,)
+        To be overwritten by the number of pairs of each neuron.
+
+    Returns
+    -------
+    samples : ndarray of int32
+        Samples, neuron by neuron.
+    z : ndarray
+        Pre-activations. Both are views of new arrays.
+    """
+    tile = scratch((len(weights), len(inputs)), np.dtype(np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.matmul(weights, inputs.T, out=tile)
+    # One more place, because a pair is written before it is known whether it counts.
+    samples, z = np.empty(tile.size + 1, np.int32), np.empty(tile.size + 1)
+    total = active_set.collect(tile, biases, thresholds, scales, count, samples, z)
+    return samples[:total], z[:total]
