@@ -60,8 +60,8 @@ class Case:
 class Loop:
     """Gradient descent by the formulas: residuals, losses, masks at every step, then the last parameters.
 
-    `size` bounds the terms of any output, `margin` says how close any pre-activation came to zero, relative to the largest terms that it
-    had so far, whose rounding it carries.
+    `size` bounds the terms of any output. `margin` says how close any pre-activation came to zero, relative to the largest
+    terms that it ever had, whose rounding it carries.
     """
 
     def __init__(self, case, rates):
