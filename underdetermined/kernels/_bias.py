@@ -159,9 +159,9 @@ def bias_ntk(
     Z : array_like of shape (n', d) or None, default=None
         Other rows; None means X, and then the result is exactly symmetric.
     bias : float
-        B, at least 0. A neuron is active on a row x with probability ``Q(B / |x|)``, Q the normal tail.
+        The threshold B, at least 0. A neuron is active on a row x with probability ``Q(B / |x|)``, Q the normal tail.
     bias_scale : float, default=1.0
-        s, at least 0; 0 means that the biases are not trained.
+        The factor s, at least 0; 0 means that the biases are not trained.
     scaled : bool, default=False
         Divide entry (i, j) by ``sqrt(Q(B / |x_i|) Q(B / |z_j|))``, so that it stays of order one whatever B.
     n_jobs : int or None, default=None
@@ -230,7 +230,7 @@ def bias_nngp(
     Z : array_like of shape (n', d) or None, default=None
         Other rows; None means X, and then the result is exactly symmetric.
     bias : float
-        B, at least 0.
+        The threshold B, at least 0.
     scaled : bool, default=False
         Divide entry (i, j) by ``sqrt(Q(B / |x_i|) Q(B / |z_j|))``, Q the normal tail, so that ratios survive any B.
     n_jobs : int or None, default=None
