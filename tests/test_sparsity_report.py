@@ -185,6 +185,28 @@ def test_equal_rows_leave_no_width_and_no_condition():
     assert report.halving_probability == 1.0
 
 
+@pytest.mark.parametrize("bias", [6.0, 30.0])
+def test_thresholds_far_out_keep_their_digits(bias):
+    with mpmath.workdps(300):
+        q = mpmath.erfc(bias / mpmath.sqrt(2)) / 2
+        smallest = 2 * q - q * q
+        share = smallest / (16 * 4)
+        start = share / mpmath.npdf(bias) / 2
+        tau = mpmath.findroot(lambda t: mpmath.ncdf(t - bias) - mpmath.ncdf(-t - bias) - share, start)
+        expected = 4 * 6 * 3 / (tau * smallest) ** 2
+    report = sparsity_report(np.eye(3), bias, 100, symmetric=False)
+    assert mpmath.almosteq(mpmath.mpf(report.smallest_eigenvalue), smallest, rel_eps=1e-12)
+    assert report.width_before_drawing == pytest.approx(float(min(expected, mpmath.inf)), rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-160, 1e150])
+def test_rows_of_any_size_are_reported(size):
+    report = sparsity_report([[size]], 0.0, 100)
+    assert report.activity[0] == 0.5
+    assert report.largest_eigenvalue == pytest.approx(0.5 * (size * size + 1.0))
+    assert report.prunable_everywhere == 0.0
+
+
 def test_one_row_and_a_row_of_zeros_are_reported():
     assert sparsity_report([[3.0]], 1.0, 10).condition == pytest.approx(1.0)
     report = sparsity_report([[0.0, 0.0], [1.0, 0.0]], 1.0, 10)

@@ -96,9 +96,7 @@ def log_row_activity(X: FloatArray, bias: float) -> FloatArray:
     -------
     ndarray of shape (n,)
     """
-    largest = np.abs(X).max(axis=1)
-    safe = np.where(largest > 0.0, largest, 1.0)
-    norms = largest * np.sqrt(((X / safe[:, np.newaxis]) ** 2).sum(axis=1))
+    norms = column_norms(X.T)
     with np.errstate(divide="ignore", over="ignore"):
         return np.where(norms > 0.0, log_ndtr(-bias / np.where(norms > 0.0, norms, 1.0)), -np.inf)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from math import exp, hypot, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
+
+from underdetermined._linalg import column_norms
 
 FloatArray = NDArray[np.float64]
 
@@ -67,7 +69,7 @@ class Concentration:
         """
         level = log(2.0 * self.n_rows / failure_probability)
         linear = self.norm * level / (3.0 * self.n_draws)
-        return linear + sqrt(linear**2 + 2.0 * self.norm * self.largest * level / self.n_draws)
+        return linear + hypot(linear, sqrt(2.0 * self.norm * level / self.n_draws) * sqrt(self.largest))
 
     def draws_for_half(self, failure_probability: float) -> float:
         """Number of draws for which the halving probability is at most the given one.
@@ -129,17 +131,19 @@ def width_before_drawing(
         return inf
     size = np.abs(kernel)
     bound = float(np.linalg.eigvalsh(size)[-1])
-    reach = float(np.sqrt((size**2).sum(axis=1).max()))
+    reach = float(column_norms(size).max())
     share = smallest / (16.0 * bound)
     positive = norms[norms > 0.0]
 
     def excess(log_tau: float) -> float:
         tau = exp(log_tau)
-        return float((ndtr((bias + tau) / positive) - ndtr((bias - tau) / positive)).max()) - share
+        # Differences of upper tails, which keep their digits where the threshold is far out.
+        return float((ndtr((tau - bias) / positive) - ndtr(-(tau + bias) / positive)).max()) - share
 
     low, high = log(positive.min()) - 700.0, log(positive.max() + bias) + 5.0
     tau = exp(brentq(excess, max(low, -700.0), high, xtol=1e-10))
-    by_path = (2.0 * reach * residual / (tau * smallest)) ** 2
+    with np.errstate(over="ignore"):
+        by_path = float(np.square(2.0 * reach * residual / tau / smallest))
     # Chernoff for lambda_min >= 3/4 lambda, and for at most twice the expected number of neurons near their thresholds.
     log_term = log(2.0 * len(kernel) / failure_probability)
     by_draws = max(

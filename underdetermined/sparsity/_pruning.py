@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, column_norms
 from underdetermined._validation import check_count, check_matrix, check_number, check_targets
 from underdetermined.active_sets import active_pairs
 from underdetermined.features import FeatureMap
@@ -119,10 +119,8 @@ def prune_everywhere(feature_map: FeatureMap, coef: ArrayLike, radius: float = 1
     radius = check_number(radius, "radius")
     weights = np.asarray(feature_map.weights, dtype=np.float64)
     biases = 0.0 if feature_map.biases is None else np.asarray(feature_map.biases, dtype=np.float64)
-    largest = np.abs(weights).max(axis=0)
-    safe = np.where(largest > 0.0, largest, 1.0)
     # Rounded up, so that rounding of a pre-activation does not make a dropped neuron active.
-    reach = (1.0 + 4.0 * EPS * (len(weights) + 2)) * radius * largest * np.sqrt(((weights / safe) ** 2).sum(axis=0))
+    reach = (1.0 + 4.0 * EPS * (len(weights) + 2)) * radius * column_norms(weights)
     is_active = reach + biases > 0.0
     return _take(feature_map, last, is_active, f"is active on an input of norm at most {radius:g}: raise radius")
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 from scipy.stats import binom, chi2
 
-from underdetermined._linalg import rank_cutoff
+from underdetermined._linalg import column_norms, rank_cutoff
 from underdetermined._validation import check_count, check_finite, check_matrix, check_memory, check_number, check_targets
 from underdetermined.kernels import bias_ntk
 from underdetermined.sparsity._complexity import complexity_measure, log_row_activity
@@ -93,7 +93,7 @@ def sparsity_report(
     values = np.linalg.eigvalsh(bias_ntk(inputs, bias=bias, bias_scale=bias_scale))
     # Below its rounding an eigenvalue says nothing, and zero is what every bound can stand.
     smallest = float(values[0]) if values[0] > rank_cutoff((n, n)) * values[-1] else 0.0
-    norms = np.sqrt(np.einsum("ij,ij->i", inputs, inputs))
+    norms = column_norms(inputs.T)
     labels = None if targets is None else check_targets(targets, n)
     residual = float(np.sqrt(n)) if labels is None else float(np.linalg.norm(labels))
     found = Concentration(n, draws, smallest, float(values[-1]), float(np.linalg.eigvalsh(linear)[-1]))
