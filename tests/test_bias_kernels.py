@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from orthant_oracle import ANGLES, DIGITS, MATRICES, NORMS, ROWS, SCALARS, bias_pairs, form_labels
+from orthant_oracle import ANGLES, DIGITS, MATRICES, NORMS, ROWS, SCALARS, bias_pairs, form_labels, row_moments, tail
 from scipy.sparse import csr_matrix
 from scipy.special import erfcx, ndtr
 
@@ -120,15 +120,23 @@ def test_scaled_entries_are_entries_over_tails(kernel, bias, rows):
     np.testing.assert_allclose((scaled * np.outer(tails, tails))[is_normal], plain[is_normal], rtol=1e-12)
 
 
-def test_scaled_entries_survive_any_bias():
-    # P[U >= B, V >= B] is about e(B) Q(B): the exponents cancel but for B**2 a**2 / 2, a**2 = (1 - rho) / (1 + rho).
-    gap = 1e-4
-    pair = planar(1.0 - gap)
-    for bias in (30.0, 300.0):
-        square = gap / (2.0 - gap) * bias**2
-        found = bias_ntk(pair, bias=bias, scaled=True)[0, 1] / (2.0 - gap)
-        assert found == pytest.approx(2.0 * ndtr(-np.sqrt(square)), rel=2e-3)
-    np.testing.assert_allclose(bias_ntk(np.eye(2), bias=30.0, scaled=True), [[2.0, 0.0], [0.0, 2.0]], atol=1e-100)
+@pytest.mark.parametrize("bias", [6.0, 30.0])
+def test_scaled_entries_survive_any_bias(bias):
+    for rho, length in ((0.9999, 1.0), (0.9, 1.0), (0.9999, 1.001), (0.97, 1.2)):
+        x, z = planar(rho) * [[1.0], [length]]
+        with mp.workdps(DIGITS):
+            found, norms, both = row_moments(x, z, bias)
+            scale = mp.sqrt(tail(bias / norms[0]) * tail(bias / norms[1]))
+            expected = (both + 1) * found.probability / scale, norms[0] * norms[1] * found.moment / scale
+            tolerance = TOLERANCE * float(1 + found.exponent)
+        values = [kernel(x[np.newaxis], z[np.newaxis], bias=bias, scaled=True)[0, 0] for kernel in KERNELS]
+        assert values == [pytest.approx(float(value), rel=tolerance) for value in expected]
+        assert values[0] > 1e-100
+
+
+def test_scaled_diagonals_at_any_bias():
+    for bias in (0.0, 30.0, 1e99):
+        np.testing.assert_allclose(bias_ntk(np.eye(2), bias=bias, scaled=True).diagonal(), 2.0, rtol=0.0)
 
 
 @both_kernels
