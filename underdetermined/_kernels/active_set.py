@@ -279,8 +279,11 @@ def add_rows(rows, bias_scale, neurons, start, count, samples, coefficients, wei
 @_sums
 def _any_above(products, first, last, scales, a, b):
     hits = 0
-    for i in range(first, last):
-        hits += not products[i] + b * scales[i] <= a
+    if last - first == _CHUNK:
+        for i in range(_CHUNK):  # a number of turns that the compiler knows
+            hits += not products[first + i] + b * scales[first + i] <= a
+    else:
+        hits = 1
     return hits > 0
 
 
@@ -387,10 +390,16 @@ def pack_signs(values, bits):
 @kernel
 def masked_factors(bits, last, residual, factors):
     """factors[q, i] = <last[q], residual[i]> where bit i of row q is set, else 0."""
+    n = factors.shape[1]
     for q in range(factors.shape[0]):
-        for i in range(factors.shape[1]):
-            c = 0.0
-            if bits[q, i // 8] >> (i % 8) & 1:
-                for a in range(last.shape[1]):
-                    c += last[q, a] * residual[i, a]
-            factors[q, i] = c
+        row = factors[q]
+        for j in range(bits.shape[1]):
+            byte = bits[q, j]
+            for i in range(8 * j, min(8 * j + 8, n)):
+                if last.shape[1] == 1:
+                    c = last[q, 0] * residual[i, 0]
+                else:
+                    c = 0.0
+                    for a in range(last.shape[1]):
+                        c += last[q, a] * residual[i, a]
+                row[i] = c if byte >> (i - 8 * j) & 1 else 0.0

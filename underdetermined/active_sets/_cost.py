@@ -18,7 +18,7 @@ _SAMPLE = 256
 # Nanoseconds on one core of a server of 2023; only ratios matter. A product of matrices takes PRODUCT for each of its
 # multiplications, a pass over a tile PASS for each pair; a multiplication on gathered rows takes GATHERED, the bookkeeping
 # of a listed pair PAIR, that of a neuron NEURON and TRAFFIC for each weight; a multiplication in a Gram matrix takes GRAM.
-PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.5, 0.16, 3.0, 60.0, 0.4, 0.5
+PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.0, 0.16, 3.0, 60.0, 0.4, 0.5
 # The Gram matrices of all lists may take this many bytes.
 _GRAM_BYTES = 2**28
 
@@ -98,7 +98,7 @@ def step_costs(network: Network, activity: Activity) -> dict[str, float]:
     listed = active + extra(gram_row)
     products = activity.active_square * max(1.25, listed / max(active, 1e-9))
     costs = {
-        "dense": n * (2.0 * PRODUCT * d + 3.0 * PASS),
+        "dense": n * (2.0 * PRODUCT * d + 4.0 * PASS),
         "masked": n * refreshed + active * pair + neuron,
         "lists": 2.0 * (active + extra(pair)) * pair + neuron,
         "kernel": NEURON + GRAM * products + PAIR * listed + (listed - active) * gram_row,

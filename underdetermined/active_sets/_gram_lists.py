@@ -29,7 +29,7 @@ class GramBlock(ListBlock):
     """
 
     # A listed pair costs little by itself, but its Gram entries must come from memory.
-    refresh_cost = 0.02
+    refresh_cost = 0.03
 
     def __init__(self, network: Network, neurons: slice) -> None:
         super().__init__(network, neurons)

@@ -43,7 +43,7 @@ class ListBlock(Block):
     """
 
     # Cost of a pre-activation in a refresh relative to one in a list.
-    refresh_cost = 0.1
+    refresh_cost = 0.2
 
     def __init__(self, network: Network, neurons: slice, has_skin: bool = True) -> None:
         super().__init__(network, neurons)
