@@ -19,6 +19,8 @@ EXPORTED = [
     "RandomFeatureRegressor",
     "RandomFeatures",
     "Solution",
+    "SparseReLUClassifier",
+    "SparseReLURegressor",
     "Spectrum",
     "Status",
     "WidthBound",

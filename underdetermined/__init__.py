@@ -3,7 +3,7 @@
 A network whose hidden layer is random and wide is a linear system with more unknowns (neurons) than
 equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
 spectrum how gradient descent would train it, which targets it can never fit and how wide it must be, and offers the
-result as scikit-learn estimators.
+result as scikit-learn estimators. Networks that a bias makes sparse are trained at the cost of their active neurons.
 """
 
 __version__ = "0.1.0"
@@ -14,7 +14,13 @@ from underdetermined.attainability import attainable_rank
 from underdetermined.bounds import MinimumWidth, WidthBound, minimum_width
 from underdetermined.descent import forecast_descent
 from underdetermined.empirical_width import empirical_minimum_width
-from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
+from underdetermined.estimators import (
+    RandomFeatureClassifier,
+    RandomFeatureRegressor,
+    RandomFeatures,
+    SparseReLUClassifier,
+    SparseReLURegressor,
+)
 from underdetermined.features import FeatureMap, FeatureOperator
 from underdetermined.gram import gram_matrix, ntk_matrix
 from underdetermined.kernels import nngp_kernel, ntk_kernel
@@ -35,6 +41,8 @@ __all__ = [
     "RandomFeatureRegressor",
     "RandomFeatures",
     "Solution",
+    "SparseReLUClassifier",
+    "SparseReLURegressor",
     "Spectrum",
     "Status",
     "WidthBound",
