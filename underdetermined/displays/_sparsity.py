@@ -29,7 +29,8 @@ class SparsityDisplay:
     Parameters
     ----------
     losses : array_like of shape (s + 1,)
-        Loss at steps 0, 1, ..., s. It is drawn relative to that at step 0.
+        Loss at steps 0, 1, ..., s. It is drawn relative to that at step 0, and no further down than 1e-24, as what is
+        below is rounding.
     active_fractions : array_like of shape (s + 1,)
         Fraction of the pairs that are active.
     live_fractions : array_like of shape (s + 1,), default=None
