@@ -6,7 +6,7 @@ Outputs are added to ``out`` (n, k). Samples number up to n, kept as int32.
 
 Sums run in any order, so that they vectorise; nan and inf stay what they are. Every step gathers the rows of the active
 samples, changes one neuron and takes its new pre-activations at once, while rows and weights are in the cache. Checked
-against NumPy in ``tests/test_active_sets_kernels.py``.
+against whole arrays in ``tests/test_active_sets.py``.
 """
 
 from math import sqrt
