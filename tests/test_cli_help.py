@@ -5,7 +5,10 @@ import pytest
 from underdetermined.cli import main
 
 COMMANDS = {
-    "fit": ["--width", "--alpha", "--solver", "--cv", "--save", "--plot", "--json", "--task"],
+    "fit": [
+        *("--model", "--width", "--alpha", "--solver", "--cv", "--save", "--plot", "--json", "--task"),
+        *("--bias", "--learning-rate", "--max-iter", "--tol"),
+    ],
     "spectrum": ["--activations", "--kind", "--width", "--no-bias", "--plot", "--json", "--task"],
     "width": [
         *("--goal", "--epsilon", "--failure-probability", "--no-bias", "--weight-scale"),

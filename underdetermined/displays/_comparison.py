@@ -43,17 +43,16 @@ def draw_comparison(comparison: Comparison | SparseComparison) -> Any:
     score = comparison.shown_score
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
         figure = Figure(figsize=(13 if has_path or is_sparse else 7, 7.6 if is_sparse else 5.8), layout="constrained")
-        columns = ["left", "right"] if has_path else ["left"]
-        panels = figure.subplot_mosaic([["left", "above"], ["left", "below"]] if is_sparse else [columns])
-        _draw_predictions(comparison, panels["left"])
+        panels = figure.subplot_mosaic("LA;LB" if is_sparse else "LR" if has_path else "L")
+        _draw_predictions(comparison, panels["L"])
         metric = comparison.metric.replace("R2", "R\u00b2")
-        panels["left"].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
+        panels["L"].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
         if is_sparse:
-            panels["above"].sharex(panels["below"])
-            SparsityDisplay.from_estimator(comparison.estimator, ax=[panels["above"], panels["below"]])
+            panels["A"].sharex(panels["B"])
+            SparsityDisplay.from_estimator(comparison.estimator, ax=[panels["A"], panels["B"]])
         elif has_path:
-            LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=panels["right"])
-            panels["right"].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
+            LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=panels["R"])
+            panels["R"].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
     return figure
 
 
