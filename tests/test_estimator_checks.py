@@ -7,7 +7,13 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor, RandomFeatures
+from underdetermined.estimators import (
+    RandomFeatureClassifier,
+    RandomFeatureRegressor,
+    RandomFeatures,
+    SparseReLUClassifier,
+    SparseReLURegressor,
+)
 
 MODELS = (RandomFeatureRegressor, RandomFeatureClassifier)
 ESTIMATORS = [
@@ -19,6 +25,9 @@ ESTIMATORS = [
     RandomFeatureRegressor(width=100, alpha=0, random_state=0),
     RandomFeatures(width=20, sampler="leverage", random_state=0),
     RandomFeatureClassifier(width=100, sampler="leverage", random_state=0),
+]
+SPARSE = [
+    model(width=64, max_iter=30, tol=0.3, random_state=0, n_jobs=1) for model in (SparseReLURegressor, SparseReLUClassifier)
 ]
 MORE_CHECKS = (
     "check_param_validation",
@@ -45,7 +54,14 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS[:3], ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(SPARSE, expected_failed_checks=expected_failures, xfail_strict=True)
+def test_scikit_learn_checks_of_trained_networks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS[:3] + SPARSE, ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.parametrize("name", [name for name in MORE_CHECKS if name not in TRANSFORMER_ONLY])
 def test_checks_that_the_decorator_leaves_out(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)

@@ -29,6 +29,8 @@ __all__ = ["SparseReLUModel"]
 
 # Distinct rows times outputs up to which a certificate, a hundred eigenvalue problems of that size, is cheap.
 CERTIFIED_SIZE = 128
+# A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
+ROUNDING = 1e-28
 
 
 class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
@@ -58,11 +60,11 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        width=8192,
+        width=4096,
         *,
         bias="auto",
         learning_rate="auto",
-        max_iter=1000,
+        max_iter=500,
         tol=0.1,
         train_biases=True,
         symmetric_init=True,
@@ -136,7 +138,8 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
             setattr(self, name, value)
         if self.verbose:
             print(f"[{type(self).__name__}] bias={bias:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
-        if not (trajectory.status.is_success or steps.is_stopped):
+        is_done = trajectory.status.is_success or steps.is_stopped or self.loss_curve_[-1] < ROUNDING
+        if not is_done:
             self._warn_unfinished(trajectory)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
 
@@ -184,10 +187,11 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
 
     def _warn_unfinished(self, trajectory: SparseTrajectory) -> None:
         residual = np.sqrt(trajectory.value[-1] / trajectory.value[0])
-        remedy = "lower learning_rate" if trajectory.status is Status.DIVERGED else "raise max_iter or tol"
+        is_wild = trajectory.status is Status.DIVERGED or not self.n_live_
+        remedy = "lower learning_rate" if is_wild else "raise max_iter or tol"
         warnings.warn(
             f"training ended after {trajectory.n_iter} steps with a residual of {residual:.3g} times its norm at the start, "
-            f"above tol={self.tol:g}, and a loss of {self.loss_curve_[-1]:.3g} (variance of the targets 1); {remedy}.",
+            f"above tol={self.tol:g}, a loss of {self.loss_curve_[-1]:.3g} and {self.n_live_} live neurons; {remedy}.",
             ConvergenceWarning,
             stacklevel=5,
         )

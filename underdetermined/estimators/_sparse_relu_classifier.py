@@ -22,7 +22,7 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
 
     Parameters
     ----------
-    width : int, default=8192
+    width : int, default=4096
         Number of hidden neurons, even if `symmetric_init`. With ``bias="auto"`` the cost of a step hardly depends on it.
     bias : float or "auto", default="auto"
         Threshold B >= 0, in units of the norms of the rows. "auto" takes the highest one that is at most
@@ -31,7 +31,7 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
     learning_rate : float or "auto", default="auto"
         Step of gradient descent on the loss, a sum over rows of targets of variance one. "auto" is one over the largest
         eigenvalue of the tangent matrix at the start, lowered where the loss rises.
-    max_iter : int, default=1000
+    max_iter : int, default=500
         Most steps.
     tol : float, default=0.1
         Training stops once the norm of the residual has fallen to `tol` times its value at the start. Together with
