@@ -1,5 +1,7 @@
 """Slow definitions of the bounds on the smallest eigenvalue, and that eigenvalue in many digits."""
 
+from functools import cache
+
 import mpmath as mp
 import numpy as np
 from orthant_oracle import row_moments
@@ -48,6 +50,7 @@ def exact_smallest(X, bias, bias_scale):
     return min(mp.eigsy(kernel, eigvals_only=True))
 
 
+@cache
 def hermite_weights(h, count):
     """c_k(h) for k below `count`, of which the squares sum to Q(h), by Hermite polynomials of mpmath."""
     h = mp.mpf(h)
@@ -64,7 +67,7 @@ def slow_hermite(X, bias, bias_scale, count):
     extended = unit(np.column_stack([X, np.full(len(X), bias_scale)]))
     norms = np.linalg.norm(X, axis=1)
     cosines, products = np.abs(unit(X) @ unit(X).T), np.abs(extended @ extended.T)
-    weights = np.array([hermite_weights(bias / length, count) for length in norms])
+    weights = np.array([hermite_weights(round(bias / length, 14), count) for length in norms])
     total = np.zeros(len(X))
     for k in range(count):
         others = products * cosines**k

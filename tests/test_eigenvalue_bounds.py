@@ -85,25 +85,25 @@ def test_the_exact_value_keeps_its_digits_at_very_different_norms(rng):
     assert abs(result.exact - exact) <= result.rounding <= 1e-11 * exact
 
 
-@pytest.mark.parametrize("decades", [0.0, 1.0])
+@pytest.mark.parametrize(("n", "decades"), [(12, 0.0), (11, 0.0), (11, 1.0)])
 @pytest.mark.parametrize("bias", [0.0, 2.0])
-def test_gershgorin_and_its_shift_are_their_definitions(rng, bias, decades):
-    X = lengthened(rows_of("sphere", rng, n=12, d=10), rng, decades)
+def test_gershgorin_and_its_shift_are_their_definitions(rng, bias, n, decades):
+    X = lengthened(rows_of("sphere", rng, n=n, d=10), rng, decades)
     data = problem(X, bias)
-    H, roots, off = data.kernel, np.sqrt(data.kernel.diagonal()), ~np.eye(12, dtype=bool)
+    H, roots, off = data.kernel, np.sqrt(data.kernel.diagonal()), ~np.eye(n, dtype=bool)
     discs, shifts = [0.0], [0.0]
-    for matrix, factors in ((H, np.ones(12)), (H / np.outer(roots, roots), roots**2)):
-        discs.append(min(factors[i] * (matrix[i, i] - np.abs(matrix[i, off[i]]).sum()) for i in range(12)))
+    for matrix, factors in ((H, np.ones(n)), (H / np.outer(roots, roots), roots**2)):
+        discs.append(min(factors[i] * (matrix[i, i] - np.abs(matrix[i, off[i]]).sum()) for i in range(n)))
         # Largest v with v <= factor_i (H_ii - c - sum_j u_ij) and u_ij >= |H_ij - c|, as a linear programme in (v, c, u).
         rows, limits = [], []
-        for i in range(12):
-            rows.append(np.concatenate([[1.0, factors[i]], (np.arange(144) // 12 == i) * off.ravel() * factors[i]]))
+        for i in range(n):
+            rows.append(np.concatenate([[1.0, factors[i]], (np.arange(n * n) // n == i) * off.ravel() * factors[i]]))
             limits.append(factors[i] * matrix[i, i])
         for k in np.flatnonzero(off.ravel()):
-            rows += [np.concatenate([[0.0, -sign], -1.0 * (np.arange(144) == k)]) for sign in (1.0, -1.0)]
+            rows += [np.concatenate([[0.0, -sign], -1.0 * (np.arange(n * n) == k)]) for sign in (1.0, -1.0)]
             limits += [-sign * matrix.ravel()[k] for sign in (1.0, -1.0)]
-        box = [(None, None), (0.0, None)] + [(0.0, None)] * 144
-        shifts.append(-linprog(np.eye(146)[0] * -1.0, np.array(rows), np.array(limits), bounds=box).fun)
+        box = [(None, None), (0.0, None)] + [(0.0, None)] * (n * n)
+        shifts.append(-linprog(np.eye(n * n + 2)[0] * -1.0, np.array(rows), np.array(limits), bounds=box).fun)
     assert eigenvalue_gershgorin(data).value == pytest.approx(max(discs), rel=1e-9, abs=1e-12 * H.max())
     assert eigenvalue_shifted(data).value == pytest.approx(max(shifts), rel=1e-6, abs=1e-9 * H.max())
 
@@ -186,6 +186,10 @@ def test_schur_is_the_better_of_two_products(rng, decades):
     scaled = np.linalg.eigvalsh(products / np.outer(lengths, lengths))[0] * (tails * lengths**2).min()
     assert eigenvalue_schur(data).value == pytest.approx(max(plain, scaled), rel=1e-9)
     assert eigenvalue_schur(problem(X, 1.0, 0.0)).value == 0.0
+
+
+def test_schur_keeps_its_digits_at_very_different_norms():
+    assert eigenvalue_schur(problem(np.diag([1e-9, 1.0, 1e3]), 0.0, 0.0)).value == pytest.approx(0.5e-18, rel=1e-9)
 
 
 @pytest.mark.parametrize("decades", [0.0, 2.0])

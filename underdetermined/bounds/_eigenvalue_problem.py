@@ -144,8 +144,7 @@ class EigenvalueProblem:
     @cached_property
     def flaw(self) -> str:
         """Why the smallest eigenvalue is zero or underflows, such as two equal rows; empty if nothing says so."""
-        # Adding zero turns -0.0 into 0.0.
-        _, first, group = np.unique(self.inputs + 0.0, axis=0, return_index=True, return_inverse=True)
+        _, first, group = np.unique(self.inputs, axis=0, return_index=True, return_inverse=True)
         firsts = first[group.ravel()]
         copies = np.flatnonzero(firsts != np.arange(self.n_rows))
         diagonal = self.kernel.diagonal()
@@ -182,9 +181,9 @@ class EigenvalueProblem:
     @cached_property
     def offsets(self) -> FloatArray:
         """Matrix ``h_j - rho_ij h_i``: how far the threshold of row j lies from its mean where row i is at its own."""
-        near, far = self.chords
         own, other = self.thresholds[:, np.newaxis], self.thresholds
-        return np.where(near <= far, (other - own) + own * near**2 / 2.0, (other + own) - own * far**2 / 2.0)
+        # Nothing cancels between close rows in this form of h_j - rho_ij h_i.
+        return (other - own) + own * self.chords[0] ** 2 / 2.0
 
     @cached_property
     def errors(self) -> FloatArray:

@@ -21,8 +21,9 @@ def eigenvalue_schur(problem: EigenvalueProblem) -> EigenvalueBound:
     Returns
     -------
     EigenvalueBound
-        X~ are the rows with ``bias_scale`` as one more input. The better of two versions: as written, and with X~ scaled to
-        unit rows, ``lambda_min(C) min_i H_ii``. They agree on rows of equal norm.
+        X~ are the rows with ``bias_scale`` as one more input. With X~ scaled to unit rows it reads
+        ``lambda_min(C) min_i H_ii``, which is never larger but keeps its digits at norms that are far apart; the better
+        number is taken.
 
     Notes
     -----
