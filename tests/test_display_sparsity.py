@@ -296,5 +296,6 @@ def test_two_axes_are_needed(run):
 
 def test_global_style_is_left_alone(run):
     before = dict(matplotlib.rcParams)
-    SparsityDisplay.from_trajectory(run)
+    display = SparsityDisplay.from_trajectory(run)
     assert dict(matplotlib.rcParams) == before
+    assert display.axes_[1].xaxis.label.get_size() > before["font.size"]
