@@ -202,6 +202,17 @@ def test_residuals_beyond_the_radius_are_not_certified():
     assert "exceeds the radius" in found.reason
 
 
+def test_the_radius_is_where_certificates_end(rng):
+    case = wide_case()
+    assert at_the_radius(case, "random", rng)[1].is_certified
+    assert not at_the_radius(case, "random", rng, share=1.001)[1].is_certified
+
+
+def test_the_budget_is_as_small_as_the_residual_allows(rng):
+    found = at_the_radius(wide_case(), "random", rng, share=0.3)[1]
+    assert found.residual_norm <= found.budget * found.rate <= 1.02 * found.residual_norm
+
+
 def test_loss_and_steps_follow_from_the_rate():
     found = certify(wide_case().objective(np.full((6, 1), 1e-3)))
     factor = 1.0 - found.learning_rate * found.rate
