@@ -101,8 +101,24 @@ def test_rows_without_active_neuron_are_named():
     assert caught[0].filename == __file__
 
 
+def test_a_threshold_of_zero_is_not_told_to_be_lower(data):
+    with pytest.warns(UserWarning, match="without an active neuron, .*; widen the network"):
+        regressor(width=2, bias=0.0, tol=0.99).fit(*data)
+
+
+def test_contradicting_repeats_leave_nothing_to_reach():
+    network = regressor(max_iter=3).fit([[1.0, 2.0]] * 2, [1.0, 2.0])
+    np.testing.assert_allclose(network.predict([[1.0, 2.0]]), 1.5)
+    np.testing.assert_allclose(network.loss_curve_, 0.5)
+
+
+def test_rows_too_large_for_their_products_are_refused(data):
+    with pytest.raises(ValueError, match=r"X has entries up to 3.*e\+200, .* pass normalize=True"):
+        regressor(normalize=False).fit(data[0] * 1e200, data[1])
+
+
 def test_no_active_neuron_at_all_is_refused(data):
-    with pytest.raises(ValueError, match=r"bias=12 leaves none of 200 neurons .* bias='auto' or widen the network"):
+    with pytest.raises(ValueError, match=r"bias=12 leaves none of 200 neurons .* bias='auto', or widen the network"):
         regressor(bias=12.0).fit(*data)
 
 

@@ -29,6 +29,8 @@ __all__ = ["SparseReLUModel"]
 
 # Distinct rows times outputs up to which a certificate, a hundred eigenvalue problems of that size, is cheap.
 CERTIFIED_SIZE = 128
+# Entries of rows up to which squares of inner products are far from overflow.
+LARGEST_ENTRY = 1e70
 # A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
 ROUNDING = 1e-28
 
@@ -100,6 +102,12 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         rows, mean, unit = standardized_rows(X, columns.reshape(len(X), -1), weight, shared_unit=shared_unit)
         constant = (root_mean_square_norm(rows.inputs, rows.weight) or 1.0) if self.normalize else None
         inputs = _prepare(rows.inputs, constant)
+        largest = float(np.abs(inputs).max())
+        if largest > LARGEST_ENTRY:
+            raise ValueError(
+                f"X has entries up to {largest:.3g}, whose inner products overflow once squared: pass normalize=True, or rows "
+                f"with entries below {LARGEST_ENTRY:g}."
+            )
         bias = self._chosen_bias(inputs, rows.weight)
         layer, coef = self._draw(inputs.shape[1], len(unit), bias)
         self._check_active(X, rows.inputs, inputs, layer, bias)
@@ -138,8 +146,8 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
             setattr(self, name, value)
         if self.verbose:
             print(f"[{type(self).__name__}] bias={bias:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
-        is_done = trajectory.status.is_success or steps.is_stopped or self.loss_curve_[-1] < ROUNDING
-        if not is_done:
+        is_exact = trajectory.value[-1] < ROUNDING * rows.weight.sum()
+        if not (trajectory.status.is_success or steps.is_stopped or is_exact):
             self._warn_unfinished(trajectory)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
 
@@ -171,7 +179,8 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if not len(idle):
             return
         norms = np.linalg.norm(inputs, axis=1)
-        remedy = "lower bias, pass bias='auto'" + (" or widen the network" if self.normalize else " or normalize=True")
+        remedies = ["lower bias or pass bias='auto'"] * (bias > 0) + ["pass normalize=True"] * (not self.normalize)
+        remedy = ", or ".join([*remedies, "widen the network"])
         if len(idle) == len(inputs):
             raise ValueError(
                 f"bias={bias:.4g} leaves none of {layer.width} neurons active on any row (norms up to {norms.max():.3g}), "
