@@ -105,8 +105,8 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         largest = float(np.abs(inputs).max())
         if largest > LARGEST_ENTRY:
             raise ValueError(
-                f"X has entries up to {largest:.3g}, whose inner products overflow once squared: pass normalize=True, or rows "
-                f"with entries below {LARGEST_ENTRY:g}."
+                f"X has entries up to {largest:.3g}, whose inner products overflow once squared: pass normalize=True, or "
+                f"rows with entries below {LARGEST_ENTRY:g}."
             )
         bias = self._chosen_bias(inputs, rows.weight)
         layer, coef = self._draw(inputs.shape[1], len(unit), bias)

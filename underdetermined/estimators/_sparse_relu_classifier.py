@@ -149,8 +149,8 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
         Raises
         ------
         ValueError
-            If there is one class only, no neuron is active on any row, the width is odd and `symmetric_init`, or ``normalize=False`` and
-            entries of X are so large that squares of inner products overflow.
+            If there is one class only, no neuron is active on any row, the width is odd and `symmetric_init`, or
+            ``normalize=False`` and entries of X are so large that squares of inner products overflow.
         MemoryError
             If the network cannot fit in memory.
         """

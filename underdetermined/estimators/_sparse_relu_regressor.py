@@ -107,11 +107,11 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     stays as it is, and what ``certificate_`` promises holds. Equal rows are merged first, which changes nothing but
     the cost: weight k is the row repeated k times. Inputs are best standardised; computations are float64.
 
-    A step costs some ``4 d a`` operations for a active pairs, where the dense network takes ``4 d n width``; the rule for
-    ``bias`` holds a near 256 n (128 n without `symmetric_init`), whatever the width. It is a
-    measured choice: on tables of a few hundred to two thousand rows, regression with the tangent kernel of the drawn network
-    predicted worse with half as many active neurons than with the same threshold and a larger width, and hardly better with
-    twice as many.
+    A step costs some ``4 d a`` operations for a active pairs, where the dense network takes ``4 d n width``. At the start,
+    the rule for ``bias`` holds a near 256 n (128 n without `symmetric_init`), whatever the width; training raises it
+    somewhat. The number 128 is a measured choice: on tables of a few hundred to two thousand rows, regression with the
+    tangent kernel of the drawn network predicted clearly worse at half of it than at the same threshold with twice the
+    width, and little better at more.
 
     References
     ----------
