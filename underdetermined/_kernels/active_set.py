@@ -324,6 +324,19 @@ def place(found_samples, found_z, neurons, start, count, samples, z, last, out):
 
 
 @kernel
+def trim(neurons, thresholds, scales, start, count, samples, z):
+    """Keep the pairs of the lists of some neurons with z > -(thresholds[0, q] + thresholds[1, q] scale of the sample)."""
+    for q in range(neurons.size):
+        r, a, b = neurons[q], thresholds[0, q], thresholds[1, q]
+        p = start[r]
+        for e in range(start[r], start[r] + count[r]):
+            if not z[e] <= -(a + b * scales[samples[e]]):
+                samples[p], z[p] = samples[e], z[e]
+                p += 1
+        count[r] = p - start[r]
+
+
+@kernel
 def move(old_start, size, old_values, start, values):
     """Copy the first size[r] values of every neuron to their new place."""
     for r in range(size.size):

@@ -86,6 +86,23 @@ class GramBlock(ListBlock):
         self.coefficients = self._moved(start, self.coefficients)
         self.coefficients_before = self._moved(start, self.coefficients_before)
 
+    def _shorten(self, neurons: Indices) -> None:
+        every = np.arange(len(self.count))
+        self.weights, self.biases = self._with(self.coefficients, every)
+        # What does not live needs no list any more.
+        kept = np.zeros(len(every), bool)
+        kept[self.live] = True
+        self.count[~kept] = 0
+        self.coefficients[:], self.coefficients_before[:] = 0.0, 0.0
+        super()._shorten(neurons)
+        self.gram_room = Room(len(every))
+        if self.gram_room.reserve(every, self.count**2):
+            self.gram = np.empty(self.gram_room.length)
+        active_set.fill_gram(
+            self.network.rows, self.network.bias_scale, self.live, self.room.start, self.count, self.samples,
+            self.gram_room.start, self.gram, self.coefficients,
+        )  # fmt: skip
+
     def _make_gram_room(self, neurons: Indices) -> None:
         start, sizes = self.gram_room.start, self.count**2
         if self.gram_room.reserve(neurons, sizes[neurons]):

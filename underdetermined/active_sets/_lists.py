@@ -20,6 +20,8 @@ Indices = NDArray[np.int64]
 
 # Steps after which all lists are built anew, so that roundings of single steps cannot add up without end.
 _RENEWAL = 1024
+# Steps after which skins that are too large are looked for; the first of them are chosen without any knowledge.
+_TRIMS = (2, 8, 32, 128, 512)
 # Steps from one batch of refreshes to the next one.
 _BATCH = 8
 # Skin before any step was taken, in units of the mean positive pre-activation.
@@ -75,6 +77,8 @@ class ListBlock(Block):
         if self.age % _RENEWAL == 0:
             # No skin holds an infinite path.
             self.used[self.live] = np.inf
+        if self.has_skin and self.age in _TRIMS:
+            self._trim()
         # Refreshes come together, at every few steps: a batch costs hardly more than a single one.
         horizon = 0.0 if self.age % _BATCH else float(_BATCH)
         stales, dead, self.n_active, self.n_visited = self._advance(rate, residual, horizon, out)
@@ -115,24 +119,51 @@ class ListBlock(Block):
         """
         self.used[stale] = 0.0
         if self.has_skin:
-            network = self.network
-            density = max(self.n_active, 1) / len(self.live) / self.excess * network.mean_norm
-            self.skin[stale] = np.sqrt(self.refresh_cost * len(network.rows) * self.speed[stale] / density)
+            self.skin[stale] = self._best_skins(stale)
+
+    def _best_skins(self, neurons: Indices) -> FloatArray:
+        density = max(self.n_active, 1) / max(len(self.live), 1) / self.excess * self.network.mean_norm
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.sqrt(self.refresh_cost * len(self.network.rows) * self.speed[neurons] / density)
+
+    def _trim(self) -> None:
+        """Shorten lists whose skin is far too large for the present speed.
+
+        What is not listed has z <= -(skin - used) |(x, sigma)| by now, so that any smaller skin may start here.
+        """
+        best = self._best_skins(self.live)
+        wide = self.skin[self.live] - self.used[self.live] > 2.0 * best
+        if np.count_nonzero(wide) <= len(self.live) // 4:
+            return
+        neurons = self.live[wide]
+        self.skin[neurons], self.used[neurons] = best[wide], 0.0
+        self._shorten(neurons)
+
+    def _shorten(self, neurons: Indices) -> None:
+        """Drop what the skins of some neurons no longer reach, and close the gaps."""
+        network = self.network
+        active_set.trim(
+            neurons, self._thresholds(neurons), network.row_norms, self.room.start, self.count, self.samples, self.z
+        )
+        start, self.room = self.room.start, Room(len(self.count))
+        if self.room.reserve(np.arange(len(self.count)), self.count):
+            self._move(start)
+
+    def _thresholds(self, neurons: Indices) -> FloatArray:
+        """Rounding and skins of some neurons; the rounding of both sides of the comparison, and of the steps in between."""
+        network, skin = self.network, self.skin[neurons]
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = (np.linalg.norm(self.weights[neurons], axis=1) + skin) * np.max(network.row_norms, initial=0.0)
+            size += np.abs(self.biases[neurons])
+        return np.array([4.0 * (network.rows.shape[1] + 8 + _RENEWAL) * np.finfo(float).eps * size, skin])
 
     def _refresh(self, neurons: Indices, out: FloatArray) -> int:
         """Build the lists of some neurons anew and add their outputs; returns how many pairs are active."""
         network, active = self.network, 0
-        n, d = network.rows.shape
-        largest = float(np.max(network.row_norms, initial=0.0))
-        for part in slices(len(neurons), max(1, TILE_SIZE // n)):
+        for part in slices(len(neurons), max(1, TILE_SIZE // len(network.rows))):
             named = neurons[part]
             weights, biases = self.weights[named], self.biases[named]
-            skin = self.skin[named]
-            with np.errstate(over="ignore", invalid="ignore"):
-                size = (np.linalg.norm(weights, axis=1) + skin) * largest + np.abs(biases)
-            # Roundings of both sides of the comparison: of the sums over d terms, and of the changes at every step.
-            margin = 4.0 * (d + 8 + _RENEWAL) * np.finfo(float).eps * size
-            thresholds = np.array([margin, skin]) if self.has_skin else np.zeros((2, len(named)))
+            thresholds = self._thresholds(named) if self.has_skin else np.zeros((2, len(named)))
             count = np.empty(len(named), np.int64)
             samples, z = collect(weights, biases, network.rows, thresholds, network.row_norms, count)
             self._make_room(named, count)
