@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from underdetermined.displays._study import encode_figure
 from underdetermined.report import _page, report_html
 from underdetermined.report._html import number
 from underdetermined.report._results import scores_section
@@ -122,6 +124,14 @@ def test_pictures_are_pictures(page):
         start = b64decode(content)[:60]
         assert start.startswith({"data:image/png": b"\x89PNG", "data:image/svg+xml": b"<?xml"}[kind])
     assert all(page.values("alt"))
+
+
+def test_figures_of_many_axes_are_png():
+    figure = Figure(figsize=(4.0, 3.0))
+    figure.subplots(3, 3)
+    address, *size = encode_figure(figure)
+    assert address.startswith("data:image/png;base64,")
+    assert size == [1000, 750]
 
 
 def test_page_is_small(html):
