@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._kernels import active_set
+from underdetermined._kernels import masks
 from underdetermined.active_sets._engine import Block
 from underdetermined.active_sets._network import Network
 from underdetermined.active_sets._pairs import TILE_SIZE, pre_activations
@@ -45,7 +45,7 @@ class DenseBlock(Block):
         self.biases_before, self.biases = self.biases, self.biases_before
         for part in self.tiles:
             factors = np.empty((part.stop - part.start, len(network.rows)))
-            active_set.masked_factors(self.bits[part], self.last[part], residual, factors)
+            masks.masked_factors(self.bits[part], self.last[part], residual, factors)
             with np.errstate(over="ignore", invalid="ignore"):
                 change, sums = factors @ network.rows, network.bias_scale * factors.sum(axis=1)
                 self.weights[part] = self.before[part] - rate * change
@@ -61,7 +61,7 @@ class DenseBlock(Block):
     def _forward(self, part: slice, out: FloatArray) -> None:
         tile = pre_activations(self.weights[part], self.biases[part], self.network.rows)
         bits = self.bits[part]
-        self.n_active += active_set.pack_signs(tile, bits)
+        self.n_active += masks.pack_signs(tile, bits)
         self.n_live += int(np.count_nonzero(bits.any(axis=1)))
         with np.errstate(over="ignore", invalid="ignore"):
             np.maximum(tile, 0.0, out=tile)
