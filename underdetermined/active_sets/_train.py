@@ -245,8 +245,8 @@ def train_active_sets(
     8, 16, 32, ... steps. A neuron without active rows has no gradient and is dropped for good: that holds for full-batch
     gradient descent without momentum or weight decay.
 
-    Memory: five arrays of the size of the weights, 12 bytes (28 with "kernel", and 8 c_r^2 for a list of c_r) for each listed
-    pair with room to grow, and n k numbers for each of at most 64 blocks.
+    Memory: five arrays of the size of the weights, 12 bytes (28 with "kernel", and 8 c_r^2 for a list of c_r) for each
+    listed pair with room to grow, and n k numbers for each of at most 64 blocks.
 
     References
     ----------
