@@ -92,10 +92,10 @@ def test_a_network_that_converges_is_silent(data):
 
 def test_rows_without_active_neuron_are_named():
     angles = np.arange(20.0)
-    X = np.vstack([np.zeros((3, 2)), np.column_stack([np.cos(angles), np.sin(angles)]), [[1e-3, 0]]])
+    X = np.vstack([np.column_stack([np.cos(angles), np.sin(angles)]), np.zeros((3, 2)), [[1e-3, 0]]])
     weight = np.ones(24)
-    weight[0] = 0
-    match = "leaves 2 of 22 distinct rows .* the first is row 0, of norm 0; .* normalize=True"
+    weight[3] = 0
+    match = "leaves 2 of 21 distinct rows .* the first is row 20, of norm 0; .* normalize=True"
     with pytest.warns(UserWarning, match=match) as caught:
         regressor(normalize=False, tol=0.9).fit(X, np.arange(24.0), weight)
     assert caught[0].filename == __file__
