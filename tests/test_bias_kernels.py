@@ -251,6 +251,11 @@ def test_bias_scales_out_of_range(scale):
         bias_ntk(np.eye(2), bias=1.0, bias_scale=scale)
 
 
+def test_no_bias_scale_is_no_other_kernel():
+    with pytest.raises(TypeError, match="bias_scale=None is not a number"):
+        bias_ntk(np.eye(2), bias=1.0, bias_scale=None)
+
+
 @both_kernels
 def test_too_much_memory(kernel, monkeypatch):
     monkeypatch.setattr(_validation, "available_memory", lambda: 1000)

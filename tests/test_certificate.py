@@ -242,6 +242,19 @@ def test_bad_arguments_of_a_certificate_are_refused():
         found.loss_bound(-1)
 
 
+@pytest.mark.parametrize("learning_rate", [1e-320, 5e-324])
+def test_a_learning_rate_too_small_to_count_takes_for_ever(learning_rate):
+    case = wide_case()
+    found = certify(case.objective(np.zeros((6, 1))), learning_rate=learning_rate)
+    assert found.is_certified
+    assert found.n_steps(0.5) == np.inf
+
+
+def test_only_an_objective_is_certified():
+    with pytest.raises(TypeError, match="objective is a ndarray"):
+        certify(np.eye(2))
+
+
 @pytest.mark.parametrize("factor", [1e-170, 1e170])
 def test_tangent_matrices_out_of_range_are_refused(factor):
     case = wide_case(width=100)

@@ -33,7 +33,7 @@ from underdetermined.bounds._eigenvalue_hermite import _tail_floor, _tails
 from underdetermined.kernels import orthant_probability
 
 LOWER = ("gershgorin", "shifted", "hermite", "jump", "separation", "schur")
-SETTINGS = [(0.0, 1.0), (0.0, 0.0), (0.7, 2.5), (2.0, 1.0), (2.0, 0.0), (5.0, 1.0)]
+SETTINGS = {0.0: [(0.0, 1.0), (2.0, 0.0), (5.0, 1.0)], 1.5: [(0.0, 0.0), (0.7, 2.5), (2.0, 1.0)]}
 
 
 def problem(X, bias, scale=1.0):
@@ -47,9 +47,9 @@ def excesses(result):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("decades", [0.0, 1.5])
+@pytest.mark.parametrize("decades", SETTINGS)
 def test_bounds_are_on_their_side(rng, kind, decades):
-    for bias, scale in SETTINGS:
+    for bias, scale in SETTINGS[decades]:
         result = smallest_eigenvalue_bounds(lengthened(rows_of(kind, rng), rng, decades), bias=bias, bias_scale=scale)
         assert max(excesses(result).values()) <= result.rounding
         assert result.best.value <= result.lowest_upper.value
@@ -108,8 +108,9 @@ def test_gershgorin_and_its_shift_are_their_definitions(rng, bias, n, decades):
     assert eigenvalue_shifted(data).value == pytest.approx(max(shifts), rel=1e-6, abs=1e-9 * H.max())
 
 
-@pytest.mark.parametrize("decades", [0.0, 0.4])
-@pytest.mark.parametrize(("bias", "scale"), [(0.0, 1.0), (0.8, 1.0), (2.0, 0.0), (1.5, 2.0)])
+@pytest.mark.parametrize(
+    ("bias", "scale", "decades"), [(0.0, 1.0, 0.0), (0.8, 1.0, 0.4), (2.0, 0.0, 0.4), (1.5, 2.0, 0.0)]
+)
 def test_hermite_takes_most_of_the_sum_over_single_degrees(rng, bias, scale, decades):
     X = lengthened(rows_of("sphere", rng, n=8, d=5), rng, decades)
     slow = slow_hermite(X, bias, scale, 1500)

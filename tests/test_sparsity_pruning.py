@@ -91,6 +91,7 @@ def test_random_pruning_is_reproducible_and_scales_each_factor():
         (lambda h, c: prune_random(h, c, 0.0), ValueError, "fraction=0.0"),
         (lambda h, c: prune_random(h, c, 1.5), ValueError, "fraction=1.5"),
         (lambda h, c: prune_random(h, c, 0.5, seed=0.5), TypeError, "seed=0.5"),
+        (lambda h, c: prune_everywhere(h.weights, c), TypeError, "feature_map is a ndarray"),
         (lambda h, c: prune_random(FeatureMap(h.weights, None, "tanh"), c, 0.5), ValueError, "'relu'"),
     ],
 )

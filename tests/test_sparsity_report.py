@@ -207,6 +207,20 @@ def test_rows_of_any_size_are_reported(size):
     assert report.prunable_everywhere == 0.0
 
 
+@pytest.mark.parametrize(("size", "bias"), [(1e-200, 1.0), (5e-324, 1.0), (1.0, 1e300)])
+def test_thresholds_beyond_all_numbers_leave_nothing_active(size, bias):
+    report = sparsity_report([[size]], bias, 10)
+    assert report.activity[0] == report.most_active[0] == 0.0
+    assert report.prunable_everywhere == report.idle_probability == 1.0
+
+
+def test_the_largest_width_and_large_targets_are_reported():
+    report = sparsity_report(np.eye(2), 1.0, 2**53, targets=[3e200, 4e200])
+    assert report.residual_norm == pytest.approx(5e200)
+    assert report.width_before_drawing == np.inf
+    assert report.most_active.max() == pytest.approx(ndtr(-1.0) * 2**53, rel=1e-6)
+
+
 def test_one_row_and_a_row_of_zeros_are_reported():
     assert sparsity_report([[3.0]], 1.0, 10).condition == pytest.approx(1.0)
     report = sparsity_report([[0.0, 0.0], [1.0, 0.0]], 1.0, 10)
@@ -234,6 +248,9 @@ def test_text_fits_and_the_dictionary_is_plain(targets, rows):
         ({"width": 0}, ValueError, "width=0"),
         ({"bias": -1.0}, ValueError, "bias=-1.0"),
         ({"bias_scale": np.nan}, ValueError, "bias_scale"),
+        ({"bias_scale": 1e200}, ValueError, "bias_scale"),
+        ({"width": 2**54}, ValueError, "beyond 9007199254740992"),
+        ({"symmetric": "no"}, TypeError, "symmetric='no' is not a truth value"),
         ({"failure_probability": 0.0}, ValueError, "failure_probability"),
         ({"targets": np.zeros(3)}, ValueError, "targets has 3 rows"),
         ({"X": [[np.inf]]}, ValueError, "X has 1 NaN or infinite"),

@@ -37,7 +37,7 @@ def eigenvalue_gershgorin(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def eigenvalue_shifted(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------

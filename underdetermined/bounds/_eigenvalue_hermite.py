@@ -46,7 +46,7 @@ def eigenvalue_hermite(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------

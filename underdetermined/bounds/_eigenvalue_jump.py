@@ -44,7 +44,7 @@ def eigenvalue_jump(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def eigenvalue_separation(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------

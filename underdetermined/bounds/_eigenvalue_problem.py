@@ -96,7 +96,7 @@ class EigenvalueProblem:
 
         References
         ----------
-        :ref:`Sparse networks <theory-sparse-relu>`, limit kernels.
+        :ref:`theory-orthant`.
 
         Examples
         --------

@@ -32,7 +32,7 @@ def eigenvalue_schur(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def eigenvalue_upper(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def eigenvalue_trace(problem: EigenvalueProblem) -> EigenvalueBound:
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------

@@ -175,7 +175,7 @@ def smallest_eigenvalue_bounds(X: ArrayLike, *, bias: float, bias_scale: float =
 
     References
     ----------
-    :ref:`Sparse networks <theory-sparse-relu>`, bounds on the smallest eigenvalue.
+    :ref:`theory-smallest-eigenvalue`.
 
     Examples
     --------

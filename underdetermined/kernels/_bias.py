@@ -58,17 +58,17 @@ class _Side:
 
 
 class _Kernel:
-    """A kernel to be computed: of the features, or with a bias scale the tangent kernel."""
+    """A kernel to be computed: of the features if ``is_moment``, else the tangent kernel."""
 
     def __init__(
-        self, X: ArrayLike, Z: ArrayLike | None, bias: float, scaled: bool, bias_scale: float | None = None
+        self, X: ArrayLike, Z: ArrayLike | None, bias: float, scaled: bool, *, is_moment: bool, bias_scale: float = 0.0
     ) -> None:
         if not isinstance(scaled, bool | np.bool_):
             raise TypeError(f"scaled={scaled!r} is not a truth value: pass True or False")
         bias = check_number(bias, "bias")
         self.is_scaled = bool(scaled)
-        self.is_moment = bias_scale is None
-        scale = 0.0 if bias_scale is None else check_number(bias_scale, "bias_scale", high=1e150)
+        self.is_moment = is_moment
+        scale = check_number(bias_scale, "bias_scale", high=1e150)
         self.shift = scale * scale
         self.shift_rest = float(Fraction(scale) ** 2 - Fraction(self.shift))
         self.left = _Side(X, "X", bias, self.is_scaled)
@@ -197,7 +197,7 @@ def bias_ntk(
 
     References
     ----------
-    :ref:`theory-sparse-relu`, on limit kernels.
+    :ref:`theory-orthant`.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def bias_ntk(
     >>> bias_ntk(np.eye(2), bias=30.0, scaled=True).diagonal()
     array([2., 2.])
     """
-    return _Kernel(X, Z, bias, scaled, bias_scale).matrix(n_jobs)
+    return _Kernel(X, Z, bias, scaled, is_moment=False, bias_scale=bias_scale).matrix(n_jobs)
 
 
 def bias_nngp(
@@ -259,7 +259,7 @@ def bias_nngp(
 
     References
     ----------
-    :ref:`theory-sparse-relu`, on limit kernels.
+    :ref:`theory-orthant`.
 
     Examples
     --------
@@ -269,4 +269,4 @@ def bias_nngp(
     array([[0.07534, 0.00694],
            [0.00694, 0.07534]])
     """
-    return _Kernel(X, Z, bias, scaled).matrix(n_jobs)
+    return _Kernel(X, Z, bias, scaled, is_moment=True).matrix(n_jobs)

@@ -58,7 +58,7 @@ def orthant_probability(h: ArrayLike, k: ArrayLike, rho: ArrayLike) -> np.ndarra
 
     References
     ----------
-    :ref:`theory-sparse-relu`, on limit kernels.
+    :ref:`theory-orthant`.
 
     Examples
     --------

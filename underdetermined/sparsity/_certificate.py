@@ -94,13 +94,14 @@ class Certificate:
         Returns
         -------
         int or float
-            Steps at `learning_rate`; inf without a certificate.
+            Steps at `learning_rate`; inf without a certificate, or if it is too small for a number of steps.
         """
         tol = check_number(tol, "tol", low_open=True, high=1.0)
         if not self.is_certified:
             return inf
         contraction = self._logarithm()
-        return ceil(log(tol) / contraction) if isfinite(contraction) else 1
+        steps = log(tol) / contraction if contraction < 0.0 else inf
+        return max(ceil(steps), 1) if isfinite(steps) else inf
 
     def loss_bound(self, step: int) -> float:
         """Certified bound on the loss after some steps, ``|rho|**2 (1 - learning_rate * rate)**(2 step) / 2``.

@@ -40,8 +40,8 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
     Raises
     ------
     TypeError, ValueError
-        If `learning_rate` is not a positive number, inner products of the rows overflow, or the tangent matrix is out of the
-        range of float64.
+        If `objective` is no `SparseReLU`, `learning_rate` is not a positive number, inner products of the rows overflow, or
+        the tangent matrix is out of the range of float64.
     MemoryError
         If the tangent matrix of order n k does not fit in memory.
 
@@ -55,7 +55,7 @@ def certify(objective: SparseReLU, *, learning_rate: float | None = None) -> Cer
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-certificate`.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def complexity_measure(X: ArrayLike, y: ArrayLike, *, bias: float, bias_scale: f
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-complexity`.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def prune_dead(feature_map: FeatureMap, coef: ArrayLike, X: ArrayLike) -> Pruned
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-pruning`.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def prune_everywhere(feature_map: FeatureMap, coef: ArrayLike, radius: float = 1
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-pruning`.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def prune_random(feature_map: FeatureMap, coef: ArrayLike, fraction: float, seed
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-pruning`.
 
     Examples
     --------
@@ -184,6 +184,8 @@ def prune_random(feature_map: FeatureMap, coef: ArrayLike, fraction: float, seed
 
 def _checked(feature_map: FeatureMap, coef: ArrayLike) -> NDArray[np.float64]:
     """Last layer of shape (m, k), of a map with the right activation."""
+    if not isinstance(feature_map, FeatureMap):
+        raise TypeError(f"feature_map is a {type(feature_map).__name__}: pass a FeatureMap with the activation 'relu'")
     if str(feature_map.activation) != "relu":
         raise ValueError(f"the activation is {feature_map.activation}: pass a feature map with the activation 'relu'")
     return check_targets(coef, feature_map.width, "coef")

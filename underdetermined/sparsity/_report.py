@@ -14,6 +14,8 @@ from underdetermined.sparsity._complexity import complexity_measure, log_row_act
 from underdetermined.sparsity._concentration import Concentration, width_before_drawing
 from underdetermined.sparsity._report_result import SparsityReport
 
+_WIDEST = 2**53
+
 
 def sparsity_report(
     X: ArrayLike, bias: float, width: int, *, bias_scale: float = 1.0, symmetric: bool = True,
@@ -49,7 +51,7 @@ def sparsity_report(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite or out of range, or shapes do not fit.
+        If an argument is not finite or out of range, such as a width beyond 2**53, or shapes do not fit.
     MemoryError
         If the kernel matrix does not fit in memory.
 
@@ -66,7 +68,7 @@ def sparsity_report(
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-relu`, on activity, and :ref:`theory-sparse-concentration`.
 
     Examples
     --------
@@ -77,8 +79,12 @@ def sparsity_report(
     """
     inputs = np.asarray(check_matrix(X, "X"), dtype=np.float64)
     n, d = inputs.shape
-    bias, bias_scale = check_number(bias, "bias"), check_number(bias_scale, "bias_scale")
+    bias, bias_scale = check_number(bias, "bias"), check_number(bias_scale, "bias_scale", high=1e150)
     width = check_count(width, "width")
+    if width > _WIDEST:
+        raise ValueError(f"width={width} is beyond {_WIDEST}, where counts have no exact floats: pass a smaller one")
+    if not isinstance(symmetric, bool | np.bool_):
+        raise TypeError(f"symmetric={symmetric!r} is not a truth value: pass True or False")
     if symmetric and width % 2:
         raise ValueError(f"width={width} is odd: a symmetric start takes an even number; pass one, or symmetric=False")
     delta = check_number(failure_probability, "failure_probability", low_open=True, high=1.0)
@@ -95,11 +101,12 @@ def sparsity_report(
     smallest = float(values[0]) if values[0] > rank_cutoff((n, n)) * values[-1] else 0.0
     norms = column_norms(inputs.T)
     labels = None if targets is None else check_targets(targets, n)
-    residual = float(np.sqrt(n)) if labels is None else float(np.linalg.norm(labels))
+    residual = float(np.sqrt(n)) if labels is None else float(column_norms(labels.reshape(-1, 1))[0])
     found = Concentration(n, draws, smallest, float(values[-1]), float(np.linalg.eigvalsh(linear)[-1]))
     # log(1 - Q) is the logarithm of the opposite tail.
-    idle = np.where(norms > 0.0, log_ndtr(bias / np.where(norms > 0.0, norms, 1.0)), 0.0)
-    radius = float(norms.max())
+    with np.errstate(over="ignore"):
+        idle = np.where(norms > 0.0, log_ndtr(bias / np.where(norms > 0.0, norms, 1.0)), 0.0)
+        reach = float(np.divide(bias, norms.max())) if norms.any() else np.inf
     return SparsityReport(
         n_rows=n,
         n_inputs=d,
@@ -113,7 +120,7 @@ def sparsity_report(
         most_active=copies * binom.isf(0.5 * delta / n, draws, activity).astype(np.int64),
         idle_probability=min(1.0, float(np.exp(draws * idle).sum())),
         live_bound=min(float(width), width * float(activity.sum())),
-        prunable_everywhere=float(chi2.cdf((bias / radius) ** 2, d)) if radius > 0.0 else 1.0,
+        prunable_everywhere=float(chi2.cdf(reach * reach, d)),
         smallest_eigenvalue=smallest,
         largest_eigenvalue=float(values[-1]),
         halving_probability=found.halving_probability(),

@@ -42,8 +42,9 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
     ------
     MemoryError
         If the matrix does not fit in memory.
-    ValueError
-        If the rows are so large that their inner products overflow, or the matrix overflows or underflows.
+    TypeError, ValueError
+        If `objective` is no `SparseReLU`, the rows are so large that their inner products overflow, or the matrix overflows
+        or underflows.
 
     Notes
     -----
@@ -53,7 +54,7 @@ def tangent_matrix(objective: SparseReLU) -> FloatArray:
 
     References
     ----------
-    :ref:`theory-sparse-relu`.
+    :ref:`theory-sparse-certificate`.
 
     Examples
     --------
@@ -84,6 +85,8 @@ class TangentProblem:
     """
 
     def __init__(self, objective: SparseReLU) -> None:
+        if not isinstance(objective, SparseReLU):
+            raise TypeError(f"objective is a {type(objective).__name__}: pass an underdetermined.objectives.SparseReLU")
         self.objective = objective
         self.X = np.ascontiguousarray(objective.X, dtype=np.float64)
         self.n_rows, self.n_outputs = len(self.X), objective.coef.shape[1]
@@ -168,6 +171,8 @@ class TangentProblem:
         masks = _Masks(pairs, status)
         middle, width = self._between(masks)
         low, high = self.eigenvalues(middle)
+        # Rounded up as the smallest one is rounded down: the largest step weighs both.
+        high *= 1.0 + rank_cutoff((self.n_rows * self.n_outputs,) * 2)
         return Interval(self, path, pairs, status, low, high, self._norm_bound(masks, width))
 
     def _pairs_within(self, radius: FloatArray) -> Any:
