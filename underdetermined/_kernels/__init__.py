@@ -7,8 +7,8 @@ activation and dtype, and kept in numba's disk cache. Each family file is closed
 function of another file, because the cache would not notice an edit there.
 
 ``CLOSED_FORMS[name]`` turns a tile of inner products into the Gaussian expectations of two layers, with WORK_ROWS rows of
-scratch; ``correlations`` turns it into correlations and their sines. Their arguments are in ``gaussian``. ``orthant_moments``
-and ``shifted_products`` serve ReLU layers with a constant bias.
+scratch; ``correlations`` turns it into correlations and their sines. Their arguments are in ``gaussian``.
+``orthant_moments`` and ``shifted_products`` serve ReLU layers with a constant bias.
 """
 
 from collections.abc import Callable

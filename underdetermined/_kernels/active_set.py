@@ -77,17 +77,14 @@ def _square(vector):
 
 
 @_sums
-def _path(square, factors, gram, base, size):
-    """Length of a step from its square, c.T G c, or where that has cancelled or left the range, a bound: sum |c| sqrt(G)."""
-    terms = 0.0
+def _path(square, factors, scales, samples, first, size):
+    """Length of a step from its square c.T G c, or where that cancels or leaves the range, a bound: sum |c| |(x, sigma)|."""
+    terms, bound = 0.0, 0.0
     for p in range(size):
-        terms += factors[p] * factors[p] * gram[base + p * size + p]
-    if square > 1e-6 * size * terms and square > 1e-200:
-        return sqrt(square)
-    bound = 0.0
-    for p in range(size):
-        bound += abs(factors[p]) * sqrt(gram[base + p * size + p])
-    return bound
+        term = abs(factors[p]) * scales[samples[first + p]]
+        terms += term * term
+        bound += term
+    return sqrt(square) if square > 1e-6 * size * terms and square > 1e-200 else bound
 
 
 @_sums
@@ -198,23 +195,21 @@ def step(
 
 @kernel
 def step_gram(
-    last, residual, rate, live, start, count, samples, z, gram_start, gram, coefficients, before, horizon,
-    skin, used, speed, path, out, chosen, factors, total, stale,
+    rows, bias_scale, scales, last, residual, rate, live, start, count, samples, z, limit, gram_start, gram, coefficients,
+    before, horizon, skin, used, speed, path, out, chosen, factors, work, total, stale,
 ):  # fmt: skip
-    """As ``step``, but the pre-activations of a list change by its own Gram matrix, and the weights wait.
+    """As ``step``, but the pre-activations of a list change by the Gram matrix G of its rows (x, sigma); the weights wait.
 
-    The Gram matrix of the rows (x, sigma) of the list of neuron r is gram[gram_start[r] + p count[r] + q]. Weights are those
-    of the last refresh minus the sum of coefficients times rows; ``before`` gets the coefficients before the step. ``total``
-    is scratch of shape (n,) here.
+    For a list of up to ``limit`` rows G is stored, that of neuron r as gram[gram_start[r] + p count[r] + q]; for a longer
+    one products with the rows themselves cost less. Weights are those of the last refresh minus the sum of coefficients
+    times rows; ``before`` gets the coefficients before the step. ``work`` (n,) and ``total`` (d,) are scratch.
     """
     stales, dead, actives, visited = 0, 0, 0, 0
     outputs = last.shape[1]
     for j in range(live.size):
         r = live[j]
         first, size, base = start[r], count[r], gram_start[r]
-        for q in range(size):
-            total[q] = 0.0
-        square = 0.0
+        chosen_size, sum_of_factors = 0, 0.0
         for p in range(size):
             before[first + p] = coefficients[first + p]
             c = 0.0
@@ -227,14 +222,29 @@ def step_gram(
                         c += last[r, a] * residual[i, a]
                     c *= rate
                 coefficients[first + p] += c
-                row = base + p * size
-                for q in range(size):
-                    total[q] += c * gram[row + q]
             factors[p] = c
+        if size <= limit:
+            for q in range(size):
+                work[q] = 0.0
+            for p in range(size):
+                c = factors[p]
+                if c != 0.0:
+                    row = base + p * size
+                    for q in range(size):
+                        work[q] += c * gram[row + q]
+        else:
+            for p in range(size):
+                chosen[chosen_size] = samples[first + p]
+                work[chosen_size] = factors[p]
+                sum_of_factors += factors[p]
+                chosen_size += factors[p] != 0.0
+            _combine(rows, chosen, work, chosen_size, total)
+            _dots(rows, samples[first:], 0, size, total, bias_scale * bias_scale * sum_of_factors, work)
+        square = 0.0
         for p in range(size):
-            square += factors[p] * total[p]
-            z[first + p] -= total[p]
-        speed[r] = _path(square, factors, gram, base, size)
+            square += factors[p] * work[p]
+            z[first + p] -= work[p]
+        speed[r] = _path(square, factors, scales, samples, first, size)
         path[r] += speed[r]
         used[r] += speed[r]
         if not used[r] + horizon * speed[r] <= skin[r]:
@@ -249,13 +259,15 @@ def step_gram(
 
 
 @kernel
-def fill_gram(rows, bias_scale, neurons, start, count, samples, gram_start, gram, coefficients):
-    """Gram matrices of the lists of some neurons, and coefficients of zero."""
+def fill_gram(rows, bias_scale, neurons, start, count, samples, limit, gram_start, gram, coefficients):
+    """Gram matrices of those lists of some neurons that are no longer than ``limit``, and coefficients of zero."""
     for j in range(neurons.size):
         r = neurons[j]
         first, size, base = start[r], count[r], gram_start[r]
         for p in range(size):
             coefficients[first + p] = 0.0
+            if size > limit:
+                continue
             _dots(rows, samples[first:], p, size, rows[samples[first + p]], bias_scale * bias_scale, gram[base + p * size :])
             for q in range(p):
                 gram[base + p * size + q] = gram[base + q * size + p]

@@ -18,7 +18,7 @@ _SAMPLE = 256
 # Nanoseconds on one core of a server of 2023; only ratios matter. A product of matrices takes PRODUCT for each of its
 # multiplications, a pass over a tile PASS for each pair; a multiplication on gathered rows takes GATHERED, the bookkeeping
 # of a listed pair PAIR, that of a neuron NEURON and TRAFFIC for each weight; a multiplication in a Gram matrix takes GRAM.
-PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.0, 0.16, 3.0, 60.0, 0.4, 0.5
+PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.0, 0.2, 3.0, 80.0, 2.0, 1.0
 # The Gram matrices of all lists may take this many bytes.
 _GRAM_BYTES = 2**28
 
@@ -69,6 +69,21 @@ def measure(network: Network, speed: float) -> Activity:
     return Activity(float(count.mean()), float(np.mean(count.astype(float) ** 2)), density, speed)
 
 
+def gram_limit(n_inputs: int) -> int:
+    """Longest list whose Gram matrix is stored: beyond, products with its rows take less memory and less time.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number d of inputs.
+
+    Returns
+    -------
+    int
+    """
+    return n_inputs // 2
+
+
 def step_costs(network: Network, activity: Activity) -> dict[str, float]:
     """Cost of one step by each strategy, in nanoseconds of one core.
 
@@ -96,13 +111,16 @@ def step_costs(network: Network, activity: Activity) -> dict[str, float]:
     neuron = NEURON + TRAFFIC * d
     gram_row = GRAM * active + PAIR
     listed = active + extra(gram_row)
-    products = activity.active_square * max(1.25, listed / max(active, 1e-9))
+    products = min(
+        GRAM * activity.active_square * max(1.25, listed / max(active, 1e-9)), GATHERED * d * (active + listed)
+    )
     costs = {
         "dense": n * (2.0 * PRODUCT * d + 4.0 * PASS),
         "masked": n * refreshed + active * pair + neuron,
         "lists": 2.0 * (active + extra(pair)) * pair + neuron,
-        "kernel": NEURON + GRAM * products + PAIR * listed + (listed - active) * gram_row,
+        "kernel": NEURON + products + 4.0 * PAIR * listed + (listed - active) * gram_row,
     }
-    if 8.0 * m * (activity.active_square + listed**2) > _GRAM_BYTES:
+    stored = min(activity.active_square + listed**2, float(gram_limit(d)) ** 2)
+    if 8.0 * m * stored > _GRAM_BYTES:
         costs["kernel"] = np.inf
     return {name: m * cost for name, cost in costs.items()}

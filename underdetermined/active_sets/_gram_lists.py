@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from underdetermined._kernels import active_set
 from underdetermined._validation import check_memory
+from underdetermined.active_sets._cost import gram_limit
 from underdetermined.active_sets._lists import ListBlock
 from underdetermined.active_sets._network import Network
 from underdetermined.active_sets._room import Room
@@ -18,7 +19,8 @@ Indices = NDArray[np.int64]
 class GramBlock(ListBlock):
     """Lists whose weights wait: neuron r is its weights at the last refresh minus coefficients times the rows of its list.
 
-    A step with a active and c listed samples costs 2 a c flops and no row of X; lists must be short.
+    A step with a active and c listed samples costs 2 a c flops and no row of X where the list is short, and 2 (a + c) d
+    flops on rows where it is longer than half the number of inputs.
 
     Parameters
     ----------
@@ -36,6 +38,7 @@ class GramBlock(ListBlock):
         self.gram, self.coefficients, self.coefficients_before = np.empty(0), np.empty(0), np.empty(0)
         self.gram_room = Room(len(self.biases))
         self.work = np.empty(len(network.rows))
+        self.limit = gram_limit(network.rows.shape[1])
         self.moved: list[tuple[Indices, FloatArray, FloatArray]] = []
         self.moving = self.live
 
@@ -50,24 +53,26 @@ class GramBlock(ListBlock):
     ) -> tuple[int, int, int, int]:
         # Of what has died since, the coefficients before the last step are not those before this one.
         self.moved, self.moving = [], self.live
-        chosen, factors, _, stale = self.scratch
+        network = self.network
+        chosen, factors, total, stale = self.scratch
         return active_set.step_gram(
-            self.last, residual, rate, self.live, self.room.start, self.count, self.samples, self.z, self.gram_room.start,
-            self.gram, self.coefficients, self.coefficients_before, horizon, self.skin, self.used, self.speed, self.path,
-            out, chosen, factors, self.work, stale,
+            network.rows, network.bias_scale, network.row_norms, self.last, residual, rate, self.live, self.room.start,
+            self.count, self.samples, self.z, self.limit, self.gram_room.start, self.gram, self.coefficients,
+            self.coefficients_before, horizon, self.skin, self.used, self.speed, self.path, out, chosen, factors, self.work,
+            total, stale,
         )  # fmt: skip
 
     def _refresh(self, neurons: Indices, out: FloatArray) -> int:
         network = self.network
-        if len(self.gram):
+        if len(self.coefficients):
             before, biases_before = self._with(self.coefficients_before, neurons)
             self.moved.append((neurons.copy(), before, biases_before))
             self.weights[neurons], self.biases[neurons] = self._with(self.coefficients, neurons)
         active = super()._refresh(neurons, out)
         self._make_gram_room(neurons)
         active_set.fill_gram(
-            network.rows, network.bias_scale, neurons, self.room.start, self.count, self.samples, self.gram_room.start,
-            self.gram, self.coefficients,
+            network.rows, network.bias_scale, neurons, self.room.start, self.count, self.samples, self.limit,
+            self.gram_room.start, self.gram, self.coefficients,
         )  # fmt: skip
         return active
 
@@ -96,15 +101,18 @@ class GramBlock(ListBlock):
         self.coefficients[:], self.coefficients_before[:] = 0.0, 0.0
         super()._shorten(neurons)
         self.gram_room = Room(len(every))
-        if self.gram_room.reserve(every, self.count**2):
+        if self.gram_room.reserve(every, self._gram_sizes()):
             self.gram = np.empty(self.gram_room.length)
         active_set.fill_gram(
             self.network.rows, self.network.bias_scale, self.live, self.room.start, self.count, self.samples,
-            self.gram_room.start, self.gram, self.coefficients,
+            self.limit, self.gram_room.start, self.gram, self.coefficients,
         )  # fmt: skip
 
+    def _gram_sizes(self) -> Indices:
+        return np.where(self.count <= self.limit, self.count**2, 0)
+
     def _make_gram_room(self, neurons: Indices) -> None:
-        start, sizes = self.gram_room.start, self.count**2
+        start, sizes = self.gram_room.start, self._gram_sizes()
         if self.gram_room.reserve(neurons, sizes[neurons]):
             check_memory(8 * self.gram_room.length, "the Gram matrices of the neighbour lists")
             # Those of the named neurons are about to be filled.

@@ -20,12 +20,16 @@ Indices = NDArray[np.int64]
 
 # Steps after which all lists are built anew, so that roundings of single steps cannot add up without end.
 _RENEWAL = 1024
-# Steps after which skins that are too large are looked for; the first of them are chosen without any knowledge.
-_TRIMS = (2, 8, 32, 128, 512)
 # Steps from one batch of refreshes to the next one.
 _BATCH = 8
+# Steps after which skins that are too large are looked for, besides those of a batch: the first skins are blind.
+_TRIMS = (1, 2, 4)
 # Skin before any step was taken, in units of the mean positive pre-activation.
-_FIRST_SKIN = 0.25
+_FIRST_SKIN = 0.5
+# Room for a path to be longer than foreseen.
+_RESERVE = 1.5
+# A list is worth shortening if its skin is this many mean positive pre-activations too large.
+_WORTH_A_TRIM = 0.1
 
 
 class ListBlock(Block):
@@ -56,14 +60,14 @@ class ListBlock(Block):
         self.skin, self.used, self.speed = (np.zeros(size) for _ in range(3))
         self.scratch = np.empty(n, np.int32), np.empty(n), np.empty(d), np.empty(size, np.int64)
         self.live, self.retired = np.arange(size), np.empty(0, np.int64)
-        self.excess, self.age = 1.0, 0
+        self.excess, self.age, self.decay = 1.0, 0, 1.0
 
     def begin(self, out: FloatArray) -> None:
         """Build all lists and write the outputs to `out`."""
         out[:] = 0.0
         self.live, self.retired = np.arange(len(self.biases)), np.empty(0, np.int64)
         self._set_excess(pre_activations(self.weights[:16], self.biases[:16], self.network.rows))
-        self.used[:], self.age = 0.0, 0
+        self.used[:], self.speed[:], self.age, self.decay = 0.0, 0.0, 0, 1.0
         self.skin[:] = _FIRST_SKIN * self.excess / self.network.mean_norm if self.has_skin else 0.0
         self.n_active = self._refresh(self.live, out)
         self.n_visited = len(self.live) * len(self.network.rows)
@@ -77,11 +81,15 @@ class ListBlock(Block):
         if self.age % _RENEWAL == 0:
             # No skin holds an infinite path.
             self.used[self.live] = np.inf
-        if self.has_skin and self.age in _TRIMS:
+        is_batch = self.age % _BATCH == 0
+        if self.has_skin and (is_batch or self.age - 1 in _TRIMS):
             self._trim()
         # Refreshes come together, at every few steps: a batch costs hardly more than a single one.
-        horizon = 0.0 if self.age % _BATCH else float(_BATCH)
+        horizon = self._path_ahead(_BATCH) if is_batch else 0.0
+        before = float(self.speed[self.live].sum())
         stales, dead, self.n_active, self.n_visited = self._advance(rate, residual, horizon, out)
+        if before > 0.0:
+            self.decay = min(1.0, float(self.speed[self.live].sum()) / before)
         if stales:
             stale = self.scratch[3][:stales]
             self._choose_skins(stale)
@@ -115,7 +123,8 @@ class ListBlock(Block):
         """Balance the pairs that a skin adds to every step against the refreshes that it saves.
 
         Near zero there are about active / (mean positive z) pairs for each unit of z. With skin s a neuron visits that
-        number times s |x| pairs more in each step, and is refreshed every s / speed steps.
+        number times s |x| pairs more in each step, and is refreshed every s / speed steps. A skin beyond what is left of
+        the path, if speeds go on falling as they do, saves nothing.
         """
         self.used[stale] = 0.0
         if self.has_skin:
@@ -124,15 +133,21 @@ class ListBlock(Block):
     def _best_skins(self, neurons: Indices) -> FloatArray:
         density = max(self.n_active, 1) / max(len(self.live), 1) / self.excess * self.network.mean_norm
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.sqrt(self.refresh_cost * len(self.network.rows) * self.speed[neurons] / density)
+            balanced = np.sqrt(self.refresh_cost * len(self.network.rows) * self.speed[neurons] / density)
+            return np.minimum(balanced, _RESERVE * self._path_ahead(_RENEWAL) * self.speed[neurons])
+
+    def _path_ahead(self, steps: int) -> float:
+        """Path of the next steps in units of the last one, if it goes on to decay as it did."""
+        decay = self.decay
+        return float(steps) if decay == 1.0 else decay * (1.0 - decay**steps) / (1.0 - decay)
 
     def _trim(self) -> None:
         """Shorten lists whose skin is far too large for the present speed.
 
         What is not listed has z <= -(skin - used) |(x, sigma)| by now, so that any smaller skin may start here.
         """
-        best = self._best_skins(self.live)
-        wide = self.skin[self.live] - self.used[self.live] > 2.0 * best
+        best, left = self._best_skins(self.live), self.skin[self.live] - self.used[self.live]
+        wide = left > np.maximum(2.0 * best, best + _WORTH_A_TRIM * self.excess / self.network.mean_norm)
         if np.count_nonzero(wide) <= len(self.live) // 4:
             return
         neurons = self.live[wide]

@@ -35,6 +35,8 @@ class Network:
         The v_r.
     row_norms : ndarray of shape (n,)
         Euclidean norms of the rows (x_i, sigma): how far z_ir moves at most when neuron r moves by 1.
+    order : ndarray of int, shape (m,)
+        The neuron of the objective that stands at each place: equal ones side by side, because they share their active rows.
     """
 
     rows: FloatArray
@@ -45,6 +47,7 @@ class Network:
     biases: FloatArray
     last: FloatArray
     row_norms: FloatArray
+    order: NDArray[np.intp]
 
     @property
     def mean_norm(self) -> float:
@@ -66,15 +69,17 @@ class Network:
         """
         layer, kept = objective.feature_map, objective.sample_weight > 0.0
         rows = np.ascontiguousarray(objective.X[kept])
+        order = np.argsort(layer.weights[0], kind="stable")
         return cls(
             rows=rows,
             targets=objective.targets[kept],
             sample_weight=objective.sample_weight[kept, np.newaxis],
             bias_scale=objective.bias_scale,
-            weights=np.array(layer.weights.T, order="C"),
-            biases=objective.biases.copy(),
-            last=np.ascontiguousarray(objective.output_weights),
+            weights=np.ascontiguousarray(layer.weights.T[order]),
+            biases=objective.biases[order],
+            last=np.ascontiguousarray(objective.output_weights[order]),
             row_norms=np.hypot(np.linalg.norm(rows, axis=1), objective.bias_scale),
+            order=order,
         )
 
     def feature_map(self, start: FeatureMap) -> FeatureMap:
@@ -89,4 +94,21 @@ class Network:
         -------
         FeatureMap
         """
-        return replace(start, weights=np.array(self.weights.T, order="C"), biases=self.biases.copy())
+        return replace(start, weights=np.ascontiguousarray(self.restored(self.weights).T), biases=self.restored(self.biases))
+
+    def restored(self, values: FloatArray) -> FloatArray:
+        """Values of all neurons in the order of the objective.
+
+        Parameters
+        ----------
+        values : ndarray of shape (m, ...)
+            Values in the order of this network.
+
+        Returns
+        -------
+        ndarray
+            A copy.
+        """
+        result = np.empty_like(values)
+        result[self.order] = values
+        return result

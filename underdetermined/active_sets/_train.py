@@ -299,7 +299,7 @@ def train_active_sets(
             n_live=np.array(training.live),
             n_visited=np.array(training.visited),
             learning_rate=np.array(training.rates),
-            drift=training.path + training.engine.path,
+            drift=training.network.restored(training.path + training.engine.path),
             strategy=training.strategy,
             reason=training.reason,
             status=status,
