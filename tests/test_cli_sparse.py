@@ -127,6 +127,13 @@ def test_exit_code(run, found, monkeypatch, status, tol, code):
     assert run("--quiet", *words)[0] == code
 
 
+def test_a_step_that_kills_every_neuron_is_a_failure(run):
+    code, out, _ = run("--quiet", "--max-rows", 20, "--cv", 2, "--width", 64, "--learning-rate", 1e4, "--max-iter", 3)
+    assert code == 1
+    assert "live neurons   0 of 64" in out
+    assert "lower learning_rate" in " ".join(out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -134,7 +141,7 @@ def test_exit_code(run, found, monkeypatch, status, tol, code):
         (["--alpha", "loo"], "--alpha loo has no effect"),
         (["--solver", "cg"], "--solver cg has no effect"),
         (["--activation", "erf"], "--activation erf has no effect"),
-        (["--width", "7"], "width"),
+        (["--width", "7"], "width=7 is odd, but neurons are drawn in pairs of opposite sign: pass an even number"),
         (["--width", "512", "--bias", "50"], "bias=50 leaves none of 512 neurons active on any row"),
         (["--cv", "300"], "cannot make 300 folds"),
     ],

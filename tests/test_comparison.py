@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from underdetermined import RandomFeatureClassifier, RandomFeatureRegressor, Status
 from underdetermined.comparison import _models, compare
-from underdetermined.crossvalidation import to_unit_scale
+from underdetermined.crossvalidation import distinct, to_unit_scale
 from underdetermined.tables import Table, TableError, load_dataset
 
 
@@ -153,6 +153,11 @@ def test_numbers_can_be_classes():
     assert table.target.dtype.kind == "i"
     comparison = compare(table, task="classification", width=100, folds=2)
     assert comparison.scores[0].predictions.dtype.kind == "i"
+
+
+def test_notes_that_differ_in_numbers_are_one():
+    notes = ["a: 3 of 10 rows, of norm 1.5e-07.", "a: 12 of 8 rows, of norm 2.", "a: 3 of 10 columns.", "c: 3 of 10 columns."]
+    assert distinct(notes) == [notes[0], *notes[2:]]
 
 
 @pytest.mark.parametrize("exponent", [-1000, 990])

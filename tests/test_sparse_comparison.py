@@ -79,6 +79,7 @@ def test_dictionary_is_json(name, request):
     assert found["fit"]["trajectory"]["active_fraction"][-1] == network.active_fraction_
     assert found["fit"]["trajectory"]["n_live"][-1] == network.n_live_
     assert found["fit"]["certificate_text"] == comparison.certificate_text
+    assert (found["fit"]["max_iter"], found["fit"]["tol"]) == (20, network.tol)
 
 
 def test_certificate_or_why_there_is_none(regression, classification, monkeypatch):
@@ -138,6 +139,13 @@ def test_steps_that_run_out_are_noted_once(regression):
     notes = [note for note in regression.notes if note.startswith("sparse ReLU")]
     assert notes == ["sparse ReLU: stopped at its limit of steps before its residual had fallen to tol"]
     assert regression.is_success
+
+
+def test_rows_that_are_idle_are_noted_once():
+    found = compare_sparse(small("diabetes", 40), width=64, bias=1.8, max_iter=1, folds=4)
+    notes = [note for note in found.notes if "without an active neuron" in note]
+    assert len(notes) == 1
+    assert "of 40 distinct rows" in notes[0]
 
 
 def test_a_tolerance_that_was_asked_for_is_kept(classification):

@@ -1,5 +1,6 @@
 """Cross-validation of one model: scores, times, out-of-fold predictions, and the warnings as notes."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ class Score:
     predictions : ndarray of shape (n_rows,)
         Prediction of each row by the model that has not seen it.
     notes : tuple of str
-        Warnings that the fits gave, each once.
+        Warnings that the fits gave; of those that differ in numbers only, the first.
     """
 
     label: str
@@ -150,7 +151,26 @@ def cross_validate(
         pair = targets[test], predictions[test]
         values.append(float(score(*(to_unit_scale(*pair) if task == "regression" else pair))))
     seconds = elapsed / len(splits)
-    return Score(label, settings, tuple(values), seconds, predictions, tuple(dict.fromkeys(notes)))
+    return Score(label, settings, tuple(values), seconds, predictions, tuple(distinct(notes)))
+
+
+def distinct(notes: list[str]) -> list[str]:
+    """The first of all notes that say the same with other numbers, as fits to other folds do.
+
+    Parameters
+    ----------
+    notes : list of str
+        Notes, in their order.
+
+    Returns
+    -------
+    list of str
+        Those that are kept, in the same order.
+    """
+    first: dict[str, str] = {}
+    for note in notes:
+        first.setdefault(re.sub(r"[\d.,]*\d(e[+-]?\d+)?", "#", note), note)
+    return list(first.values())
 
 
 def to_unit_scale(targets: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

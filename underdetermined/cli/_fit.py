@@ -52,7 +52,13 @@ def add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     model.add_argument(
         "--model", choices=tuple(_OWN), default=_RANDOM, metavar="M", help=f"one of {', '.join(_OWN)} [{_RANDOM}]"
     )
-    model.add_argument("--width", type=width, default="auto", metavar="W", help="hidden neurons, or auto [auto]")
+    model.add_argument(
+        "--width",
+        type=width,
+        default="auto",
+        metavar="W",
+        help=f"hidden neurons, an even number with {_SPARSE}, or auto [auto]",
+    )
     model.add_argument("--cv", type=integer(2), default=5, metavar="K", help="folds of the cross-validation [5]")
     add_seed(model)
     random = fit.add_argument_group(f"with --model {_RANDOM}")
@@ -66,7 +72,7 @@ def add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "--bias",
         type=number_or_auto(0.0, low_open=False),
         metavar="B",
-        help="threshold at which every neuron starts, or auto: as high as the width allows [auto]",
+        help="all biases start at -B: the larger B, the fewer neurons fire; auto: as large as the width allows [auto]",
     )
     sparse.add_argument(
         "--learning-rate",

@@ -2,20 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline
 
-from underdetermined.comparison._models import encode_targets, reference_models, training_residual
+from underdetermined.comparison._models import training_residual
 from underdetermined.comparison._result import CrossValidated, finite
-from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
+from underdetermined.comparison._trial import Models, Trial
+from underdetermined.crossvalidation import Score
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 from underdetermined.solution import Status
-from underdetermined.tables import Table, Task, draw_rows
+from underdetermined.tables import Table, Task
 
 
 @dataclass(frozen=True)
@@ -169,41 +166,20 @@ def compare(
     Costs two fits to all rows and `folds` fits of each of four models. A toy fit comes first, so that no time
     contains the compilation of kernels.
     """
-    table, drawn = draw_rows(table, max_rows, random_state)
-    notes = list(drawn)
-    task = task or table.task
-    targets = encode_targets(table, task)
-    splits = make_splits(targets, task, folds, random_state)
-
-    progress("compile the kernels, once for all later fits")
-    RandomFeatureRegressor(8, activation=activation, random_state=0).fit(table.inputs[:9], np.arange(len(targets[:9])))
-    network = RandomFeatureRegressor if task == "regression" else RandomFeatureClassifier
-    models: dict[str, tuple[str, BaseEstimator]] = {}
-    penalties = [("interpolating", 0.0)] if alpha == 0 else [("interpolating", 0.0), (_label(alpha), alpha)]
-    fits, pipelines = [], []
-    for label, penalty in penalties:
-        progress(f"fit to all {len(targets)} rows: {label}")
+    trial = Trial(table, task, folds, random_state, max_rows, progress)
+    trial.compile(RandomFeatureRegressor(8, activation=activation, random_state=0))
+    network = RandomFeatureRegressor if trial.task == "regression" else RandomFeatureClassifier
+    penalties: dict[str, Any] = {"interpolating": 0.0} | ({} if alpha == 0 else {_label(alpha): alpha})
+    networks: Models = {}
+    fits = []
+    for label, penalty in penalties.items():
         model = network(width, activation=activation, alpha=penalty, solver=solver, random_state=random_state)
-        pipeline = make_pipeline(StandardScaler(), model)
-        with recorded_warnings(notes, label):
-            start = perf_counter()
-            fitted = clone(pipeline).fit(table.inputs, targets)
-            seconds = perf_counter() - start
-        fits.append(_fit_summary(label, fitted, table.inputs, targets, seconds))
-        notes.extend(_advice(fits[-1]))
-        pipelines.append(fitted)
-        models[f"random features, {label}"] = (f"{activation}, width {width}, {_penalty_text(penalty)}", pipeline)
-    models |= reference_models(task, targets, random_state)
-
-    scores = []
-    for label, (settings, model) in models.items():
-        score = cross_validate(
-            model, table.inputs, targets, splits, label=label, settings=settings, task=task, progress=progress
-        )
-        scores.append(score)
-        notes.extend(f"{label}: {note}" for note in score.notes)
-    notes = list(dict.fromkeys(notes))
-    return Comparison(table, targets, task, tuple(scores), pipelines[-1], tuple(notes), tuple(fits))
+        pipeline, seconds = trial.fit(label, model)
+        fits.append(_fit_summary(label, pipeline, training_residual(pipeline, trial.table.inputs, trial.targets), seconds))
+        trial.notes.extend(_advice(fits[-1]))
+        networks[f"random features, {label}"] = (f"{activation}, width {width}, {_penalty_text(penalty)}", model)
+    scores = trial.score(networks)
+    return Comparison(trial.table, trial.targets, trial.task, scores, pipeline, tuple(trial.notes), tuple(fits))
 
 
 def _penalty_text(alpha: float | str) -> str:
@@ -214,9 +190,7 @@ def _label(alpha: float | str) -> str:
     return "leave-one-out" if alpha == "loo" else f"alpha {alpha:g}"
 
 
-def _fit_summary(
-    label: str, pipeline: Pipeline, inputs: np.ndarray, targets: np.ndarray, seconds: float
-) -> Fit:
+def _fit_summary(label: str, pipeline: Pipeline, residual: float, seconds: float) -> Fit:
     estimator = pipeline[-1]
     solution = estimator.solution_
     return Fit(
@@ -227,7 +201,7 @@ def _fit_summary(
         float(estimator.condition_),
         str(solution.method),
         solution.status,
-        training_residual(pipeline, inputs, targets),
+        residual,
         seconds,
     )
 
@@ -235,4 +209,3 @@ def _fit_summary(
 def _advice(fit: Fit) -> list[str]:
     usual = (Status.EXACT, Status.REGULARIZED, Status.CONVERGED)
     return [] if fit.status in usual else [f"{fit.label}: {fit.status.advice}"]
-

@@ -2,16 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Literal
 
-from sklearn.base import BaseEstimator, clone
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from underdetermined.comparison._models import encode_targets, reference_models, training_residual
+from underdetermined.comparison._models import training_residual
 from underdetermined.comparison._result import CrossValidated, finite
-from underdetermined.crossvalidation import Score, cross_validate, make_splits, recorded_warnings
+from underdetermined.comparison._trial import Trial
+from underdetermined.crossvalidation import Score
 from underdetermined.estimators import (
     RandomFeatureClassifier,
     RandomFeatureRegressor,
@@ -20,7 +16,9 @@ from underdetermined.estimators import (
 )
 from underdetermined.estimators._sparse_relu import CERTIFIED_SIZE
 from underdetermined.solution import Status
-from underdetermined.tables import Table, Task, draw_rows
+from underdetermined.tables import Table, Task
+
+_LABEL = "sparse ReLU"
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ class SparseComparison(CrossValidated):
 
     @property
     def is_success(self) -> bool:
-        """Whether the fit to all rows reached `tol`; where none was asked for, whether its loss stayed finite."""
+        """Whether the fit to all rows reached `tol`; where none was asked for, whether it ends finite and able to learn."""
         status = self.estimator.trajectory_.status
-        return status.is_success or (self.tol is None and status is Status.MAX_ITER)
+        return status.is_success or (self.tol is None and status is Status.MAX_ITER and self.estimator.n_live_ > 0)
 
     @property
     def shown_score(self) -> Score:
@@ -90,6 +88,8 @@ class SparseComparison(CrossValidated):
         fit = {
             "width": network.feature_map_.width,
             "bias": network.bias_,
+            "max_iter": network.max_iter,
+            "tol": network.tol,
             "training_residual": finite(self.training_residual),
             "seconds": self.seconds,
             "trajectory": network.trajectory_.to_dict(),
@@ -161,48 +161,26 @@ def compare_sparse(
     Costs one fit to all rows and `folds` fits of each of four models. Toy fits come first, so that no time
     contains the compilation of kernels.
     """
-    table, drawn = draw_rows(table, max_rows, random_state)
-    notes = list(drawn)
-    task = task or table.task
-    targets = encode_targets(table, task)
-    splits = make_splits(targets, task, folds, random_state)
-
+    if width != "auto" and width % 2:
+        raise ValueError(f"width={width} is odd, but neurons are drawn in pairs of opposite sign: pass an even number")
+    trial = Trial(table, task, folds, random_state, max_rows, progress)
     options: dict[str, Any] = {"bias": bias, "learning_rate": learning_rate, "max_iter": max_iter}
     options |= {} if width == "auto" else {"width": width}
     options |= {} if tol is None else {"tol": tol}
-    is_regression = task == "regression"
+    is_regression = trial.task == "regression"
     sparse = (SparseReLURegressor if is_regression else SparseReLUClassifier)(**options, random_state=random_state)
-    dense = (RandomFeatureRegressor if is_regression else RandomFeatureClassifier)(random_state=random_state)
+    random = (RandomFeatureRegressor if is_regression else RandomFeatureClassifier)(random_state=random_state)
 
-    progress("compile the kernels, once for all later fits")
-    for toy in (SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5), RandomFeatureRegressor(8)):
-        with recorded_warnings([]):
-            toy.set_params(random_state=0).fit(table.inputs[:9], range(len(targets[:9])))
-    label = "sparse ReLU"
-    progress(f"fit to all {len(targets)} rows: {label}")
-    pipeline = make_pipeline(StandardScaler(), sparse)
-    with recorded_warnings(notes, label):
-        start = perf_counter()
-        fitted = clone(pipeline).fit(table.inputs, targets)
-        seconds = perf_counter() - start
-    residual = training_residual(fitted, table.inputs, targets)
-
-    network = fitted[-1]
+    trial.compile(
+        SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5, random_state=0), RandomFeatureRegressor(8, random_state=0)
+    )
+    pipeline, seconds = trial.fit(_LABEL, sparse)
+    residual = training_residual(pipeline, trial.table.inputs, trial.targets)
+    network = pipeline[-1]
     chosen = f"width {network.feature_map_.width}, bias {_shown(bias, network.bias_)}, at most {max_iter} steps"
-    models: dict[str, tuple[str, BaseEstimator]] = {
-        label: (chosen, pipeline),
-        "random features": ("relu, width auto, alpha by leave-one-out", make_pipeline(StandardScaler(), dense)),
-        **reference_models(task, targets, random_state),
-    }
-    scores = []
-    for label, (settings, model) in models.items():
-        score = cross_validate(
-            model, table.inputs, targets, splits, label=label, settings=settings, task=task, progress=progress
-        )
-        scores.append(score)
-        notes.extend(f"{label}: {note}" for note in score.notes)
+    scores = trial.score({_LABEL: (chosen, sparse), "random features": ("relu, width auto, alpha by leave-one-out", random)})
     return SparseComparison(
-        table, targets, task, tuple(scores), fitted, tuple(dict.fromkeys(notes)), tol, residual, seconds
+        trial.table, trial.targets, trial.task, scores, pipeline, tuple(trial.notes), tol, residual, seconds
     )
 
 
