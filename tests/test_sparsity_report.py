@@ -111,6 +111,16 @@ def test_width_before_drawing_matches_bisection():
     assert report.width_before_drawing == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_symmetric_start_needs_twice_the_width(rows):
+    # A residual of next to nothing leaves the width to the number of draws.
+    targets = 1e-12 * np.ones(6)
+    one, two = (sparsity_report(rows, 1.0, m, symmetric=m == 800, targets=targets) for m in (400, 800))
+    for name in ("width_for_half", "width_before_drawing", "fewest_active", "most_active"):
+        np.testing.assert_allclose(getattr(two, name), 2.0 * getattr(one, name), rtol=1e-12)
+    for name in ("idle_probability", "halving_probability", "doubling_probability", "deviation"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name), rel=1e-12)
+
+
 def test_the_width_before_drawing_certifies_every_draw():
     # A residual so small that the width is one that can be drawn.
     X, y = np.eye(3), 3e-4 * np.ones(3)
