@@ -77,6 +77,8 @@ def test_random_pruning_is_reproducible_and_scales_each_factor():
     assert (prune_random(hidden, np.ones(10), 0.4, seed=6)[2] != first[2]).any()
     assert prune_random(hidden, np.ones(10), 1.0)[0].width == 10
     assert prune_random(hidden, np.ones(10), 1e-9)[0].width == 1
+    one = prune_random(hidden, np.ones(10), 0.14)
+    np.testing.assert_allclose(one[0].scale, np.arange(1.0, 11.0)[one[2]] * np.sqrt(10.0))
 
 
 @pytest.mark.parametrize(
