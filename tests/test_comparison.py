@@ -156,7 +156,7 @@ def test_numbers_can_be_classes():
 
 
 def test_notes_that_differ_in_numbers_are_one():
-    notes = ["a: 3 of 10 rows, of norm 1.5e-07.", "a: 12 of 8 rows, of norm 2.", "a: 3 of 10 columns.", "c: 3 of 10 columns."]
+    notes = ["a: 3 of 10 rows, of norm 1e-07.", "a: 12 of 8 rows, of norm 2.", "a: 3 of 10 columns.", "c: 3 of 10 columns."]
     assert distinct(notes) == [notes[0], *notes[2:]]
 
 

@@ -1,9 +1,9 @@
 """Results as aligned plain text, at most 100 columns wide."""
 
+import textwrap
 from collections.abc import Sequence
-from textwrap import fill
 
-from underdetermined._layout import WIDTH, align, bullets
+from underdetermined._layout import WIDTH, align, bullets, wrap
 from underdetermined.comparison import Comparison, SparseComparison
 from underdetermined.doctor import Diagnosis
 
@@ -28,25 +28,32 @@ def format_comparison(comparison: Comparison | SparseComparison) -> str:
     task: str = comparison.task
     if task == "classification":
         task += f" into {len(comparison.estimator.classes_)} classes"
-    folds = len(comparison.scores[0].folds)
-    scores = [
-        (score.label, f"{score.mean:.3f}", f"{score.spread:.3f}", f"{score.seconds:.3f}", score.settings)
-        for score in comparison.scores
-    ]
     kind, fits = _sparse_fit(comparison) if isinstance(comparison, SparseComparison) else _random_fits(comparison)
     parts = [
         f"{table.source}: {task} of {table.target_name!r}, {n_rows} rows, {n_inputs} inputs, {kind}",
         *fits,
-        align(
-            [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds", "settings"), *scores],
-            left=(0, 4),
-        ),
+        _scores(comparison),
         "residual: norm of the training errors over the norm of the centred targets\n"
         "seconds: of one fit, of one fold with its predictions; kernels were compiled before",
     ]
     if comparison.notes:
         parts.append("notes\n" + bullets(comparison.notes))
     return "\n\n".join(parts)
+
+
+def _scores(comparison: Comparison | SparseComparison) -> str:
+    """A table of the cross-validation; settings that would go beyond the width have several lines."""
+    folds = len(comparison.scores[0].folds)
+    numbers = [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds")]
+    numbers += [
+        (score.label, f"{score.mean:.3f}", f"{score.spread:.3f}", f"{score.seconds:.3f}") for score in comparison.scores
+    ]
+    room = WIDTH - len(align(numbers, left=(0,)).partition("\n")[0]) - 2
+    rows = []
+    for cells, settings in zip(numbers, ("settings", *(score.settings for score in comparison.scores)), strict=True):
+        first, *more = textwrap.wrap(settings, room)
+        rows += [(*cells, first), *(("", "", "", "", line) for line in more)]
+    return align(rows, left=(0, 4))
 
 
 def _random_fits(comparison: Comparison) -> tuple[str, list[str]]:
@@ -98,10 +105,7 @@ def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
     """Names, and beside each one a text that is wrapped."""
     indent = max(len(name) for name, _ in facts) + 2
-    return "\n".join(
-        fill(text, WIDTH, initial_indent=name.ljust(indent), subsequent_indent=" " * indent, break_on_hyphens=False)
-        for name, text in facts
-    )
+    return "\n".join(wrap(text, name.ljust(indent), " " * indent) for name, text in facts)
 
 
 def format_diagnosis(diagnosis: Diagnosis) -> str:
