@@ -47,7 +47,7 @@ def test_columns_line_up(comparison):
     header, *rows = blocks[1].splitlines()
     end = header.index("width") + len("width")
     assert [row[end - 2 : end] for row in rows] == ["00", "00"]
-    assert max(len(line) for line in "\n".join(blocks).splitlines()) <= 125
+    assert max(len(line) for line in "\n".join(blocks).splitlines()) <= 100
 
 
 def test_notes_are_shown(comparison):
