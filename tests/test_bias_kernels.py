@@ -94,7 +94,7 @@ def test_no_bias_is_half_of_the_arc_cosine_kernels():
 def test_slope_in_the_correlation():
     rho, step, bias = 0.3, 1e-4, 1.4
     above, below = (bias_nngp(planar(rho + sign * step), bias=bias)[0, 1] for sign in (1.0, -1.0))
-    assert (above - below) / (2.0 * step) == pytest.approx(orthant_probability(bias, bias, rho), rel=1e-7)
+    assert (above - below) / (2.0 * step) == pytest.approx(orthant_probability(bias, bias, rho), rel=1e-7, abs=0.0)
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.7, 6.0, 30.0])
@@ -105,7 +105,7 @@ def test_diagonals(bias, rows):
     tangent, features = (np.diag(kernel(rows[:-1], bias=bias)) for kernel in KERNELS)
     tolerance = 1e-14 * (1.0 + h**2)
     assert (np.abs(tangent - (squares + 1.0) * ndtr(-h)) <= tolerance * tangent).all()
-    assert (np.diag(bias_ntk(rows[:-1], bias=bias, scaled=True)) == pytest.approx(squares + 1.0, rel=1e-14))
+    assert (np.diag(bias_ntk(rows[:-1], bias=bias, scaled=True)) == pytest.approx(squares + 1.0, rel=1e-14, abs=0.0))
     expected = squares * ((1.0 + h * h) * tail - h / np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * h * h)
     lost = (1.0 + h * h) ** 3
     assert (np.abs(features - expected) <= tolerance * lost * features).all()
@@ -168,7 +168,7 @@ def test_opposite_rows_share_no_neuron(kernel, rows):
 def test_parallel_rows(rows):
     short, long = np.sort(np.linalg.norm(rows[[5, 220]], axis=1))
     entry = bias_ntk(rows[[5, 220]], bias=1.0)[0, 1] / (short * long + 1.0)
-    assert entry == pytest.approx(ndtr(-1.0 / short), rel=1e-14)
+    assert entry == pytest.approx(ndtr(-1.0 / short), rel=1e-14, abs=0.0)
 
 
 @both_kernels
@@ -213,13 +213,15 @@ def test_sums_that_cancel_keep_their_digits():
     with mp.workdps(DIGITS):
         angle = 2 * mp.atan(mpf(2) ** -20)
         expected = float(mpf(2) ** -40 * angle / (2 * mp.pi))
-    assert bias_ntk(x, z, bias=0.0)[0, 0] == pytest.approx(expected, rel=1e-15)
+    assert bias_ntk(x, z, bias=0.0)[0, 0] == pytest.approx(expected, rel=1e-15, abs=0.0)
     scale = 1.0 + 2.0**-30
     inner = -scale**2
     left, right = np.array([[1.0, 0.5]]), np.array([[inner, 2.0**-59]])
-    exact = mpf(inner) + mpf(2) ** -60 + mpf(scale) ** 2
+    with mp.workdps(DIGITS):
+        exact = float(mpf(inner) + mpf(2) ** -60 + mpf(scale) ** 2)
     probability = bias_ntk(left, right, bias=0.0, bias_scale=0.0)[0, 0] / (inner + 2.0**-60)
-    assert bias_ntk(left, right, bias=0.0, bias_scale=scale)[0, 0] == pytest.approx(float(exact) * probability, rel=1e-14)
+    found = bias_ntk(left, right, bias=0.0, bias_scale=scale)[0, 0]
+    assert found == pytest.approx(exact * probability, rel=1e-14, abs=0.0)
 
 
 @both_kernels

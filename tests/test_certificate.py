@@ -109,7 +109,7 @@ def test_rate_and_masks_match_the_definition(weight):
     assert (found.masks()[1].toarray() == possible).all()
     assert (always != possible).any()
     values = np.linalg.eigvalsh(middle)
-    assert found.rate == pytest.approx(values[0] - np.linalg.norm(width, 2), rel=1e-4)
+    assert found.rate == pytest.approx(values[0] - np.linalg.norm(width, 2), rel=1e-4, abs=0.0)
     assert found.rate <= values[0] - np.linalg.norm(width, 2)
     assert found.max_learning_rate == pytest.approx(2.0 / (values[0] + values[-1]))
     assert found.radius == pytest.approx(found.rate * found.budget)
@@ -151,8 +151,8 @@ def test_units_of_the_targets_do_not_matter(factor):
     case.coef = factor * case.coef
     scaled = certify(case.objective(np.full((6, 1), factor * 1e-3)))
     assert scaled.is_certified and base.is_certified
-    assert scaled.radius == pytest.approx(factor * base.radius, rel=1e-6)
-    assert scaled.rate == pytest.approx(factor**2 * base.rate, rel=1e-6)
+    assert scaled.radius == pytest.approx(factor * base.radius, rel=1e-6, abs=0.0)
+    assert scaled.rate == pytest.approx(factor**2 * base.rate, rel=1e-6, abs=0.0)
 
 
 def test_certificates_restart():

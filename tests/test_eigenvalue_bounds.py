@@ -140,7 +140,7 @@ def test_the_closed_tail_is_a_fixed_share_of_the_sum(h, degree):
     exact = _tails(np.array([h]), np.array([degree]))
     assert 0.3 * exact <= _tail_floor(np.array([h]), degree) <= exact
     far = _tail_floor(np.array([h]), np.array(1e12))
-    assert far * 1e6 == pytest.approx(0.3033 * np.exp(-(h**2) / 2.0) / (2.0 * np.pi), rel=1e-3)
+    assert far * 1e6 == pytest.approx(0.3033 * np.exp(-(h**2) / 2.0) / (2.0 * np.pi), rel=1e-3, abs=0.0)
 
 
 @pytest.mark.parametrize("decades", [0.0, 1.0])
@@ -151,7 +151,7 @@ def test_jump_is_the_best_of_a_grid_and_below_single_rows(rng, bias, scale, deca
     kappa = slow_jump(X, bias, scale, np.geomspace(1e-4, 8.0, 800))
     # With a_i = 1 the least a.T H a is the inverse of a diagonal entry of the inverse.
     assert (kappa <= 1.0 / np.linalg.inv(data.kernel).diagonal()).all()
-    assert eigenvalue_jump(data).value == pytest.approx(1.0 / np.sum(1.0 / kappa), rel=2e-4)
+    assert eigenvalue_jump(data).value == pytest.approx(1.0 / np.sum(1.0 / kappa), rel=2e-4, abs=0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -185,12 +185,12 @@ def test_schur_is_the_better_of_two_products(rng, decades):
     tails = np.array([float(mp.erfc(1.0 / length / mp.sqrt(2)) / 2) for length in np.linalg.norm(X, axis=1)])
     plain = np.linalg.eigvalsh(products)[0] * tails.min()
     scaled = np.linalg.eigvalsh(products / np.outer(lengths, lengths))[0] * (tails * lengths**2).min()
-    assert eigenvalue_schur(data).value == pytest.approx(max(plain, scaled), rel=1e-9)
+    assert eigenvalue_schur(data).value == pytest.approx(max(plain, scaled), rel=1e-9, abs=0.0)
     assert eigenvalue_schur(problem(X, 1.0, 0.0)).value == 0.0
 
 
 def test_schur_keeps_its_digits_at_very_different_norms():
-    assert eigenvalue_schur(problem(np.diag([1e-9, 1.0, 1e3]), 0.0, 0.0)).value == pytest.approx(0.5e-18, rel=1e-9)
+    assert eigenvalue_schur(problem(np.diag([1e-9, 1.0, 1e3]), 0.0, 0.0)).value == pytest.approx(0.5e-18, rel=1e-9, abs=0.0)
 
 
 @pytest.mark.parametrize("decades", [0.0, 2.0])
@@ -198,8 +198,8 @@ def test_upper_is_the_least_eigenvalue_of_a_pair(rng, decades):
     X = lengthened(rows_of("sphere", rng), rng, decades)
     H = problem(X, 0.7).kernel
     pairs = [np.linalg.eigvalsh(H[np.ix_([i, j], [i, j])])[0] for i in range(9) for j in range(i)]
-    assert eigenvalue_upper(problem(X, 0.7)).value == pytest.approx(min(pairs), rel=1e-9)
-    assert eigenvalue_trace(problem(X, 0.7)).value == pytest.approx(np.trace(H) / 9, rel=1e-9)
+    assert eigenvalue_upper(problem(X, 0.7)).value == pytest.approx(min(pairs), rel=1e-9, abs=0.0)
+    assert eigenvalue_trace(problem(X, 0.7)).value == pytest.approx(np.trace(H) / 9, rel=1e-9, abs=0.0)
 
 
 def test_bounds_scale_with_the_square_of_all_lengths(rng):
@@ -208,12 +208,12 @@ def test_bounds_scale_with_the_square_of_all_lengths(rng):
     # A power of two, so that nothing is rounded otherwise.
     other = smallest_eigenvalue_bounds(2.0**40 * X, bias=2.0**40, bias_scale=2.0**39)
     for bound in one.bounds:
-        assert other.bound(bound.name).value == pytest.approx(2.0**80 * bound.value, rel=1e-9)
-    assert other.exact == pytest.approx(2.0**80 * one.exact, rel=1e-9)
+        assert other.bound(bound.name).value == pytest.approx(2.0**80 * bound.value, rel=1e-9, abs=0.0)
+    assert other.exact == pytest.approx(2.0**80 * one.exact, rel=1e-9, abs=0.0)
 
 
 def test_order_of_rows_does_not_matter(rng):
     X = lengthened(rows_of("near duplicates", rng), rng)
     one, other = (smallest_eigenvalue_bounds(rows, bias=1.0) for rows in (X, X[::-1].copy(order="F")))
     for bound in one.bounds:
-        assert other.bound(bound.name).value == pytest.approx(bound.value, rel=1e-6)
+        assert other.bound(bound.name).value == pytest.approx(bound.value, rel=1e-6, abs=0.0)

@@ -76,7 +76,7 @@ def test_singular_kernels_say_why(X, reason, bias):
 def test_one_row_is_its_own_eigenvalue():
     result = smallest_eigenvalue_bounds([[3.0, 4.0]], bias=2.0)
     for name in ("gershgorin", "shifted", "hermite", "schur", "upper", "trace"):
-        assert result.bound(name).value == pytest.approx(result.exact, rel=1e-8)
+        assert result.bound(name).value == pytest.approx(result.exact, rel=1e-8, abs=0.0)
     assert 0.0 < result.bound("separation").value <= result.bound("jump").value <= result.exact
 
 
@@ -91,15 +91,15 @@ def test_integers_and_float32_are_taken_at_face_value():
 @pytest.mark.parametrize("scale", [1e-100, 1e100])
 def test_large_and_small_units(scale):
     result = smallest_eigenvalue_bounds(scale * ARC, bias=scale, bias_scale=scale)
-    assert result.exact == pytest.approx(1.932399465567354e-3 * scale**2, rel=1e-10)
+    assert result.exact == pytest.approx(1.932399465567354e-3 * scale**2, rel=1e-10, abs=0.0)
     assert 0.9 * result.exact < result.best.value <= result.exact <= result.lowest_upper.value
 
 
 def test_a_large_bias_keeps_relative_digits():
     result = smallest_eigenvalue_bounds(np.eye(3), bias=30.0)
     assert result.is_resolved
-    assert result.exact == pytest.approx(2.0 * 4.906713927148187e-198, rel=1e-12)
-    assert result.best.value == pytest.approx(result.exact, rel=1e-9)
+    assert result.exact == pytest.approx(2.0 * 4.906713927148187e-198, rel=1e-12, abs=0.0)
+    assert result.best.value == pytest.approx(result.exact, rel=1e-9, abs=0.0)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def test_eigenvalues_are_those_of_the_kernel(rows):
 def test_orthonormal_rows_have_the_closed_form():
     q = ndtr(-2.0)
     report = sparsity_report(np.eye(5), 2.0, 100)
-    assert report.smallest_eigenvalue == pytest.approx(2 * q - q * q, rel=1e-12)
-    assert report.largest_eigenvalue == pytest.approx(2 * q + 4 * q * q, rel=1e-12)
+    assert report.smallest_eigenvalue == pytest.approx(2 * q - q * q, rel=1e-12, abs=0.0)
+    assert report.largest_eigenvalue == pytest.approx(2 * q + 4 * q * q, rel=1e-12, abs=0.0)
 
 
 def test_concentration_holds_in_simulation():
@@ -108,7 +108,7 @@ def test_width_before_drawing_matches_bisection():
         low, high = (tau, high) if ndtr(1 + tau) - ndtr(1 - tau) < share else (low, tau)
     expected = 4.0 * (K**2).sum(axis=1).max() * 32.0 / (tau * report.smallest_eigenvalue) ** 2
     assert report.residual_norm == pytest.approx(sqrt(32.0))
-    assert report.width_before_drawing == pytest.approx(expected, rel=1e-6)
+    assert report.width_before_drawing == pytest.approx(expected, rel=1e-6, abs=0.0)
 
 
 def test_a_symmetric_start_needs_twice_the_width(rows):
@@ -118,7 +118,7 @@ def test_a_symmetric_start_needs_twice_the_width(rows):
     for name in ("width_for_half", "width_before_drawing", "fewest_active", "most_active"):
         np.testing.assert_allclose(getattr(two, name), 2.0 * getattr(one, name), rtol=1e-12)
     for name in ("idle_probability", "halving_probability", "doubling_probability", "deviation"):
-        assert getattr(two, name) == pytest.approx(getattr(one, name), rel=1e-12)
+        assert getattr(two, name) == pytest.approx(getattr(one, name), rel=1e-12, abs=0.0)
 
 
 def test_the_width_before_drawing_certifies_every_draw():
@@ -147,7 +147,7 @@ def test_complexity_measure_matches_many_digits(bias, bias_scale):
         energy = (mpmath.matrix(y).T * mpmath.lu_solve(H, mpmath.matrix(y)))[0]
         expected = float(2 * mpmath.sqrt(sum(H[i, i] for i in range(3)) * energy) / 3)
     found = complexity_measure(np.diag(norms), y, bias=bias, bias_scale=bias_scale)
-    assert found == pytest.approx(expected, rel=1e-12)
+    assert found == pytest.approx(expected, rel=1e-12, abs=0.0)
 
 
 def test_complexity_of_unit_rows_has_the_form_of_the_theory(rng):
@@ -164,7 +164,7 @@ def test_complexity_tends_to_twice_the_size_of_the_labels(rng):
     X = rng.standard_normal((20, 5))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
     y = rng.choice([-1.0, 1.0], 20)
-    assert complexity_measure(X, y, bias=60.0) == pytest.approx(2.0, rel=1e-3)
+    assert complexity_measure(X, y, bias=60.0) == pytest.approx(2.0, rel=1e-3, abs=0.0)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_thresholds_far_out_keep_their_digits(bias):
         expected = 4 * 6 * 3 / (tau * smallest) ** 2
     report = sparsity_report(np.eye(3), bias, 100, symmetric=False)
     assert mpmath.almosteq(mpmath.mpf(report.smallest_eigenvalue), smallest, rel_eps=1e-12)
-    assert report.width_before_drawing == pytest.approx(float(min(expected, mpmath.inf)), rel=1e-6)
+    assert report.width_before_drawing == pytest.approx(float(min(expected, mpmath.inf)), rel=1e-6, abs=0.0)
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e-160, 1e150])
@@ -228,7 +228,7 @@ def test_the_largest_width_and_large_targets_are_reported():
     report = sparsity_report(np.eye(2), 1.0, 2**53, targets=[3e200, 4e200])
     assert report.residual_norm == pytest.approx(5e200)
     assert report.width_before_drawing == np.inf
-    assert report.most_active.max() == pytest.approx(ndtr(-1.0) * 2**53, rel=1e-6)
+    assert report.most_active.max() == pytest.approx(ndtr(-1.0) * 2**53, rel=1e-6, abs=0.0)
 
 
 def test_one_row_and_a_row_of_zeros_are_reported():

@@ -128,7 +128,7 @@ def test_quotients_of_the_positive_vector_bound_the_norm(matrix):
     vector = _positive_vector(matrix)
     assert vector.min() > 0.0
     largest = (matrix @ vector / vector).max()
-    assert largest == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4)
+    assert largest == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4, abs=0.0)
     assert largest >= np.linalg.norm(matrix, 2) * (1.0 - 1e-14)
 
 
