@@ -161,7 +161,7 @@ def compare_sparse(
     Costs one fit to all rows and `folds` fits of each of four models. Toy fits come first, so that no time
     contains the compilation of kernels.
     """
-    if width != "auto" and width % 2:
+    if isinstance(width, int) and width % 2:
         raise ValueError(f"width={width} is odd, but neurons are drawn in pairs of opposite sign: pass an even number")
     trial = Trial(table, task, folds, random_state, max_rows, progress)
     options: dict[str, Any] = {"bias": bias, "learning_rate": learning_rate, "max_iter": max_iter}
