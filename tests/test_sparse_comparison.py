@@ -143,7 +143,7 @@ def test_steps_that_run_out_are_noted_once(regression):
 
 
 def test_rows_that_are_idle_are_noted_once():
-    found = compare_sparse(small("diabetes", 40), width=64, bias=1.8, max_iter=1, folds=4)
+    found = compare_sparse(small("diabetes", 40), width=64, bias=1.8, max_iter=1, folds=2)
     notes = [note for note in found.notes if "without an active neuron" in note]
     assert len(notes) == 1
     assert "of 40 distinct rows" in notes[0]

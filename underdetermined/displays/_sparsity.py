@@ -36,7 +36,8 @@ class SparsityDisplay:
     live_fractions : array_like of shape (s + 1,), default=None
         Fraction of the neurons that are active on at least one sample. The others have no gradient and stay as they are.
     expected : float, default=None
-        Active fraction that is expected at the start; Q(B) for rows of norm 1 and thresholds B.
+        Active fraction that is expected at the start. For rows of norm 1 and biases of -B that is Q(B), the probability that
+        a standard Gaussian exceeds B.
     certified_losses : array_like, default=None
         Bound on the loss at step `certified_from` and the steps after it.
     certified_fractions : tuple of two floats, default=None
