@@ -1,14 +1,23 @@
 """Slow, obvious definitions that the package never imports."""
 
+from functools import lru_cache
+
 import mpmath
 import numpy as np
 
 
 def minimum_norm(matrix, targets, digits=60):
     """Least-squares solution of smallest norm of a full-rank system, in high precision, by normal equations."""
+    # Each method is tested on the same systems.
+    systems = (tuple(map(tuple, np.asarray(part).tolist())) for part in (matrix, targets))
+    return np.array(_minimum_norm(*systems, digits))
+
+
+@lru_cache(maxsize=64)
+def _minimum_norm(matrix, targets, digits):
     with mpmath.workdps(digits):
-        a, y = mpmath.matrix(np.asarray(matrix).tolist()), mpmath.matrix(np.asarray(targets).tolist())
-        wide = matrix.shape[0] <= matrix.shape[1]
+        a, y = mpmath.matrix(matrix), mpmath.matrix(targets)
+        wide = a.rows <= a.cols
         columns = [y[:, j] for j in range(y.cols)]
         if wide:
             coef = [a.T * mpmath.cholesky_solve(a * a.T, column) for column in columns]
