@@ -157,7 +157,7 @@ def rational_rank(rows):
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.int64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(-2, 2)))
 def test_rank_is_that_of_exact_integer_grouping(X):
     lines = exact_classes(X)
@@ -181,7 +181,7 @@ def test_rank_is_that_of_exact_integer_grouping(X):
     assert rank(X, "identity", bias=True) == rational_rank([[1, *row] for row in X.tolist()])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @example(seed=682, name="relu", bias=False)
 @given(seed=st.integers(0, 10**6), name=st.sampled_from(list(EVERY)), bias=st.booleans())
 def test_rank_does_not_depend_on_the_order_the_layout_or_a_linear_map(seed, name, bias):
