@@ -183,7 +183,7 @@ def test_refinement_is_one_run(coarse, rng):
 
 @pytest.mark.parametrize("event", ["rank", "spectrum", "condition"])
 def test_result_depends_neither_on_threads_nor_on_what_is_kept(event, rng, monkeypatch):
-    X = rng.standard_normal((24, 3))
+    X = rng.standard_normal((16, 3))
     condition = 4e3 if event == "condition" else None
     options = {"event": event, "condition": condition, "n_seeds": 10, "failure_probability": 0.3, "resolution": 0.01}
     first = empirical_minimum_width(X, n_jobs=1, **options)
