@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import underdetermined
+from underdetermined.report import _page
 
 matplotlib.use("agg")
 TREE = Path(__file__).parents[1]
@@ -53,7 +54,9 @@ def test_readme():
 
 @pytest.mark.usefixtures("few_activations")
 @pytest.mark.parametrize("name", ["underdetermined", *MODULES])
-def test_docstring_examples(name):
+def test_docstring_examples(name, monkeypatch):
+    # No docstring shows a picture, and those of a page take seconds.
+    monkeypatch.setattr(_page, "encode_figure", lambda figure: ("data:image/png;base64,", 1, 1))
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 
