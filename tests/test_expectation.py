@@ -1,5 +1,7 @@
 """Expectations without a closed form: pieces of an activation, Hermite coefficients by row, quadrature of parallel pairs."""
 
+from itertools import cycle
+
 import mpmath
 import numpy as np
 import pytest
@@ -232,8 +234,7 @@ def test_a_table_knows_what_it_does_not_resolve():
     assert np.isnan(Table(waves, narrow, 1.0)(mean, narrow * spread / 2)).all()
 
 
-@pytest.mark.parametrize("name", STEEP)
-@pytest.mark.parametrize("norms", [(1.0, 30.0), (1e3, 1e6)])
+@pytest.mark.parametrize(("name", "norms"), list(zip(STEEP, cycle([(1.0, 30.0), (1e3, 1e6)]), strict=False)))
 def test_many_parallel_pairs_share_tables(name, norms, rng, monkeypatch):
     monkeypatch.setattr(_expectation, "_MANY", 4)
     scales = np.exp(rng.uniform(*np.log(norms), 20))
