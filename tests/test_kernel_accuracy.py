@@ -1,5 +1,7 @@
 """Infinite-width kernels of every activation against multiple precision, on hard pairs of rows; the oracle itself."""
 
+from itertools import product
+
 import mpmath
 import numpy as np
 import pytest
@@ -67,8 +69,13 @@ def test_diagonals_against_multiple_precision(form):
         np.testing.assert_allclose(kernel(row, activation=form, **options), value, rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["random", "parallel", "antipodal", "coincident", "tiny", "steep", "steep wedge", "zero"])
-@pytest.mark.parametrize("form", USERS)
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        *product(("tanh", "elu"), ("random", "antipodal", "tiny", "steep wedge")),
+        *product(("shifted_relu(-0.7)",), ("parallel", "coincident", "steep", "zero")),
+    ],
+)
 def test_kernels_of_callables(form, kind):
     (pair,) = row_pairs(np.random.default_rng(3), 1, [kind], limit=100.0)
     assert max(errors(USERS[form], form, pair)) <= TOLERANCE
