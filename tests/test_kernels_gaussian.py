@@ -136,11 +136,13 @@ def rows_at_every_angle(rng, d, scale):
     return x[None], np.array(others)
 
 
-def cases(name):
+def cases(name, variances):
+    """Rows at every second scale; other variances take the scales between."""
     rng = np.random.default_rng(5)
     smallest, largest = RANGE.get(name, (0.0, np.inf))
     dimensions = itertools.cycle([1, 20, 2, 3, 20])
-    for scale, d in zip((scale for scale in SCALES if smallest <= scale <= largest), dimensions, strict=False):
+    scales = [scale for scale in SCALES if smallest <= scale <= largest]
+    for scale, d in zip(scales[VARIANCES.index(variances) % 2 :: 2], dimensions, strict=False):
         yield rows_at_every_angle(rng, d, scale)
 
 
@@ -149,7 +151,7 @@ def cases(name):
 def test_accuracy(name, variances):
     worst, n_pairs = 0.0, 0
     with mpmath.workdps(DIGITS):
-        for X, Z in cases(name):
+        for X, Z in cases(name, variances):
             tiles = [apply(name, X, Z, variances, mode) for mode in (0, 1, 2)]
             diagonals = [[FORMULAS[name](moments(x, x, variances)) for x in A] for A in (X, Z)]
             for i, j in np.ndindex(tiles[0].shape):
@@ -165,7 +167,7 @@ def test_accuracy(name, variances):
                     error = abs(mpf(float(tile[i, j])) - expected)
                     worst = max(worst, float(error / (size * rounding)) if size else float(error != 0) * np.inf)
                 n_pairs += 1
-    assert n_pairs > 80
+    assert n_pairs > 30
     assert worst < 2e-14
 
 
@@ -294,7 +296,7 @@ def test_odd_parts(rng):
 def test_correlations(variances):
     worst = 0.0
     with mpmath.workdps(DIGITS):
-        for X, Z in cases("relu"):
+        for X, Z in cases("relu", variances):
             rho, sine = X @ Z.T, np.full((len(X), len(Z)), np.nan)
             squares = [np.einsum("ij,ij->i", A, A) for A in (X, Z)]
             correlations(rho, X, Z, *squares, *variances, sine)
