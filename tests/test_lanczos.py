@@ -42,7 +42,7 @@ def symmetric(eigenvalues, rng):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", SPECTRA)
 @given(st.integers(1, 60), st.sampled_from([1e-1, 1e-4, 1e-8]), st.integers(1, 80), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_bounds_hold(name, form, n, tol, max_iter, seed):
     rng = np.random.default_rng(seed)
     gram, exact = symmetric(SPECTRA[name](n, rng), rng)
@@ -60,7 +60,7 @@ def test_bounds_hold(name, form, n, tol, max_iter, seed):
 
 @pytest.mark.parametrize("name", sorted(set(SPECTRA) - {"singular"}))
 @given(st.integers(2, 60), st.integers(0, 2**32 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_bounds_are_not_vacuous(name, n, seed):
     rng = np.random.default_rng(seed)
     gram, exact = symmetric(SPECTRA[name](n, rng), rng)
