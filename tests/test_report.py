@@ -138,7 +138,7 @@ def test_page_is_small(html):
     assert len(html) < 3e6
 
 
-def test_text_of_the_table_is_harmless(classes):
+def test_text_of_the_table_is_harmless(classes, blank):
     html = report_html(classes)
     page = Page(html)
     assert page.open == []
@@ -169,7 +169,7 @@ def test_part_of_the_rows_is_admitted(regression, blank):
     assert page.text.count("Computed on 24 of the 900 rows, drawn at random.") == 4
 
 
-def test_unresolved_kernel_is_explained():
+def test_unresolved_kernel_is_explained(blank):
     inputs = np.linspace(-1.0, 1.0, 40)[:, np.newaxis]
     found = few_activations(study(Table(inputs, np.cos(3 * inputs[:, 0]), ("x",), "y", "line"), activation="sin_cos"))
     assert found.width.empirical is None
