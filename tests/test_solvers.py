@@ -358,7 +358,7 @@ def test_factor_that_cannot_fit(method):
 
 @pytest.mark.parametrize("method", ["cg", "lsmr"])
 def test_matrix_free_methods_need_no_gram(method, monkeypatch):
-    n = 2**14
+    n = 2**12
     monkeypatch.setattr(iterative_module, "available_memory", lambda: 8 * n * n)
     monkeypatch.setattr(_matrix, "check_memory", lambda n_bytes, what: pytest.fail(f"{what} was wanted"))
     matrix = aslinearoperator(sparse.diags_array(np.linspace(1.0, 2.0, n), format="csr"))
