@@ -1,6 +1,7 @@
 """The study of a table: its numbers are those of its parts, and its snippets give them again."""
 
 import json
+from functools import cache
 from types import SimpleNamespace
 
 import matplotlib
@@ -55,30 +56,38 @@ def found(odd_table, lines):
     return study(odd_table, random_state=5, progress=lines.append)
 
 
+@pytest.fixture(scope="module")
+def run_snippet(found):
+    """Return a function that gives the names that a snippet defines; each snippet is run once."""
+
+    @cache
+    def run(section):
+        names = {}
+        exec(found.snippets[section].code, names)
+        plt.close("all")
+        return names
+
+    return run
+
+
 @pytest.mark.parametrize("section", SECTIONS)
-def test_snippets_give_the_numbers(found, section):
-    snippet = found.snippets[section]
-    names = {}
-    exec(snippet.code, names)
+def test_snippets_give_the_numbers(found, run_snippet, section):
+    snippet, names = found.snippets[section], run_snippet(section)
     assert len(snippet.results) >= 3
     for expression, value in snippet.results:
         again = eval(expression, names)
         assert again == (pytest.approx(value, rel=1e-9) if _is_number(value) else value), expression
-    plt.close("all")
 
 
 def _is_number(value):
     return isinstance(value, (int, float, tuple)) and not any(isinstance(v, str) for v in np.ravel(value).tolist())
 
 
-def test_snippets_repeat_whole_tables(found):
-    names = {}
-    exec(found.snippets["spectra"].code, names)
-    assert names["spectra"].to_dict() == found.spectra.to_dict()
-    exec(found.snippets["width"].code, names)
-    assert names["minimum"].to_dict() == found.width.minimum.to_dict()
-    assert names["measurement"].to_dict() == found.width.measurement.to_dict()
-    plt.close("all")
+def test_snippets_repeat_whole_tables(found, run_snippet):
+    spectra, width = run_snippet("spectra"), run_snippet("width")
+    assert spectra["spectra"].to_dict() == found.spectra.to_dict()
+    assert width["minimum"].to_dict() == found.width.minimum.to_dict()
+    assert width["measurement"].to_dict() == found.width.measurement.to_dict()
 
 
 def test_everything_is_there(found, lines):
