@@ -13,6 +13,8 @@ from underdetermined.spectrum import Spectrum
 matplotlib.use("agg")
 
 VALUES = np.array([8.0, 4.0, 2.0, 0.0, 0.0])
+# More than a row of panels holds, and not so many that a figure takes seconds.
+SEVEN = ["identity", "relu", "abs", "step", "erf", "sin_cos", "exp"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def spectrum():
 @pytest.fixture(scope="module")
 def comparison():
     rng = np.random.default_rng(2)
-    return compare_activations(rng.standard_normal((12, 3)), rng.standard_normal(12))
+    return compare_activations(rng.standard_normal((12, 3)), rng.standard_normal(12), activations=SEVEN)
 
 
 def test_one_spectrum(spectrum):
@@ -85,9 +87,9 @@ def test_comparison_has_a_panel_for_each_activation(comparison):
         np.testing.assert_array_equal(line.get_ydata(), values / values[0])
         np.testing.assert_allclose(energy.get_ydata(), np.cumsum(row.target_energy)[: row.rank], rtol=1e-12)
     display.figure_.canvas.draw()
-    assert len(display.figure_.axes) == 40
+    assert len([ax for ax in display.figure_.axes if ax.axison]) == 14
     boxes = [ax.title.get_window_extent() for ax in display.axes_]
-    assert all(left.x1 < right.x0 for left, right in zip(boxes[:4], boxes[1:5], strict=True))
+    assert all(left.x1 < right.x0 for left, right in zip(boxes[:3], boxes[1:4], strict=True))
 
 
 def test_failed_activations_have_no_panel():
@@ -101,7 +103,7 @@ def test_axes_of_the_caller(comparison):
     axes = Figure().subplots(1, 2)
     display = SpectrumDisplay.from_comparison(some, ax=axes)
     assert list(display.axes_) == list(axes)
-    with pytest.raises(ValueError, match="ax has 2 Axes for 20 spectra"):
+    with pytest.raises(ValueError, match="ax has 2 Axes for 7 spectra"):
         SpectrumDisplay.from_comparison(comparison, ax=axes)
 
 
@@ -128,7 +130,7 @@ def test_targets_need_eigenvectors():
         SpectrumDisplay.from_spectrum(Spectrum(VALUES), np.ones(5))
 
 
-@pytest.mark.parametrize("count", [1, 3, 6])
+@pytest.mark.parametrize("count", [1, 6])
 def test_figure_without_a_window(count, tmp_path):
     X = np.random.default_rng(0).standard_normal((12, 3))
     some = compare_activations(X, activations=["relu", "step", "erf", "identity", "gelu", "abs"][:count])
