@@ -1,11 +1,11 @@
 """Active-set training on hostile networks, against a plain loop over all pairs in extended precision."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from underdetermined import FeatureMap
@@ -107,7 +107,7 @@ def assert_follows(case, found, residuals, truth, rates, rounding=1e-12):
     """Residuals, losses, fractions and parameters of a run are those of the loop; it ends early only where all is fitted."""
     n, k = truth.residual[0].shape
     assert found.n_iter == len(rates) or found.value[-1] == 0.0
-    truth = Loop(case, rates[: found.n_iter])
+    truth = truth if found.n_iter == len(rates) else Loop(case, rates[: found.n_iter])
     allowed = rounding * truth.size
     np.testing.assert_allclose(residuals, truth.residual, rtol=0, atol=allowed)
     np.testing.assert_array_equal(found.residual, residuals[-1])
@@ -153,16 +153,17 @@ def hostile_cases(draw):
     )
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=hostile_cases(), factor=st.sampled_from([0.1, 1.0, 1.0, 1.9]), steps=st.sampled_from([1, 7, 25]))
-def test_hostile_networks(strategy, case, factor, steps):
+def test_hostile_networks(case, factor, steps):
     rates = steps * [factor * case.stable_rate]
     truth = Loop(case, rates)
     # Otherwise rounding may decide whether a pair is active, or has grown with all the rest.
     assume(truth.margin > 1e-10 and truth.size < 1e4 * Loop(case, []).size)
-    found, residuals = train(case, rates[0], steps, strategy)
-    assert_follows(case, found, residuals, truth, rates, 1e-11)
+    for strategy in STRATEGIES:
+        note(strategy)
+        found, residuals = train(case, rates[0], steps, strategy)
+        assert_follows(case, found, residuals, truth, rates, 1e-11)
 
 
 def dyadic_case(rng, bias_scale, n=6, d=3, m=9, k=2):
@@ -179,13 +180,19 @@ def dyadic_case(rng, bias_scale, n=6, d=3, m=9, k=2):
     )
 
 
+@cache
+def dyadic_runs(bias_scale):
+    """Twenty cases, and what the loop makes of them."""
+    rng = np.random.default_rng(20)
+    cases = [dyadic_case(rng, bias_scale) for _ in range(20)]
+    return [(case, Loop(case, 3 * [2.0**-6])) for case in cases]
+
+
 @pytest.mark.parametrize("bias_scale", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_where_arithmetic_is_exact_so_is_the_trajectory(rng, strategy, bias_scale):
+def test_where_arithmetic_is_exact_so_is_the_trajectory(strategy, bias_scale):
     """A pair at exactly zero is inactive, in the output and in the gradient, in every strategy."""
-    for _ in range(20):
-        case = dyadic_case(rng, bias_scale)
-        truth = Loop(case, 3 * [2.0**-6])
+    for case, truth in dyadic_runs(bias_scale):
         ties = np.dot(case.X, case.weights) + case.biases == 0
         assert ties.any() and truth.margin == 0
         found, residuals = train(case, 2.0**-6, 3, strategy)
@@ -204,11 +211,17 @@ def narrow_case(rng, n=40, d=4, m=30, amplitude=5.0, bias=1.0, k=1):
     return Case(X, y, layer.weights, layer.biases, coef, layer.scale)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_narrow_network_for_300_steps(rng, strategy):
-    case = narrow_case(rng)
+@pytest.fixture(scope="module")
+def narrow_run():
+    """A case, rates and what the loop makes of them."""
+    case = narrow_case(np.random.default_rng(20))
     rates = 300 * [0.3 * case.stable_rate]
-    truth = Loop(case, rates)
+    return case, rates, Loop(case, rates)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_narrow_network_for_300_steps(narrow_run, strategy):
+    case, rates, truth = narrow_run
     flips = sum(np.count_nonzero(now != then) for now, then in zip(truth.masks[1:], truth.masks, strict=False))
     assert flips > truth.masks[0].sum() and truth.margin > 1e-9
     found, residuals = train(case, rates[0], 300, strategy)
@@ -277,7 +290,7 @@ def test_same_bits_for_any_threads_and_layout(rng, strategy, bias_scale):
     rate, wide = 0.7 * case.stable_rate, np.zeros((46, 10))
     wide[::2, ::2] = X
     first, residuals = train(case, rate, 12, strategy, n_jobs=1)
-    others = [(X, 2), (X, 5), (np.asfortranarray(X), 1), (wide[::2, ::2], 2), (X[::-1][::-1], 1), (X.astype(np.float32), 3)]
+    others = [(X, 5), (np.asfortranarray(X), 1), (wide[::2, ::2], 2), (X.astype(np.float32), 3)]
     for rows, n_jobs in others:
         found, same = train(replace(case, X=rows), rate, 12, strategy, n_jobs=n_jobs)
         np.testing.assert_array_equal(same, residuals)
