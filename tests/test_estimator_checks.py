@@ -20,8 +20,8 @@ ESTIMATORS = [
     RandomFeatures(width=20, random_state=0),
     *(model(random_state=0) for model in MODELS),
     # Both models share the way to a solver, so that one of them is checked with each; "auto" begins with "cholesky".
-    RandomFeatureClassifier(solver="cg", random_state=0),
-    RandomFeatureRegressor(solver="svd", random_state=0),
+    RandomFeatureClassifier(width=300, solver="cg", random_state=0),
+    RandomFeatureRegressor(width=300, solver="svd", random_state=0),
     RandomFeatureRegressor(width=100, alpha=0, random_state=0),
     RandomFeatures(width=20, sampler="leverage", random_state=0),
     RandomFeatureClassifier(width=100, sampler="leverage", random_state=0),
