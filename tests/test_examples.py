@@ -43,13 +43,16 @@ def test_readme():
         with contextlib.redirect_stdout(printed):
             exec(compile(block, "README.md", "exec"), names)
         outputs.append(printed.getvalue())
-    fitted, foreseen = outputs
+    fitted, foreseen, sparse = outputs
     misfit, score = map(float, fitted.split())
     assert misfit < 1e-8
     assert 0.4 < score < 0.6
     assert "neural tangent kernel" in foreseen
     assert "Rank 5 of 6" in foreseen
     assert "leverage_sampled *" in foreseen
+    accuracy, steps, active, live = map(float, sparse.split())
+    assert accuracy > 0.9 and steps < 200
+    assert active < 0.1 and live < 4096
 
 
 @pytest.mark.usefixtures("few_activations")
