@@ -87,6 +87,8 @@ def test_lists_last_longer_than_their_renewal(strategy):
     objective = problem(n=10, width=60, amplitude=0.3)
     reference = train(objective, 0.1, 1100)
     result = train_active_sets(objective, learning_rate=0.1, max_iter=1100, strategy=strategy, n_jobs=1)
+    every = 10 * result.n_live
+    assert result.n_visited[1024] >= every[1024] > result.n_visited[1025]
     np.testing.assert_allclose(result.feature_map.weights, reference.weights, rtol=0, atol=1e-11)
     np.testing.assert_allclose(result.residual, reference.residual, rtol=0, atol=1e-11)
 
@@ -127,6 +129,15 @@ def test_divergence_ends_at_the_last_finite_network(strategy):
     assert result.status.name == "DIVERGED"
     assert np.isfinite(result.value).all() and len(result.value) == result.n_iter + 1
     assert np.isfinite(result.feature_map.weights).all() and np.isfinite(result.residual).all()
+    assert "lower learning_rate" in result.advice
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_finite_loss_of_infinite_weights_is_no_step(strategy):
+    objective = SparseReLU([[1.0, -1.0]], [-1e10], FeatureMap([[1.0], [-2.0]], [0.0], scale=1.0), [1.0])
+    result = train_active_sets(objective, learning_rate=1e300, max_iter=3, strategy=strategy)
+    assert result.status.name == "DIVERGED" and result.n_iter == 0
+    assert np.array_equal(result.feature_map.weights, [[1.0], [-2.0]])
 
 
 def test_training_stops_at_the_tolerance():

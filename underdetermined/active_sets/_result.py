@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 class SparseTrajectory:
     """Result of `train_active_sets`.
 
+    A pair of a row and a neuron is active if the neuron's pre-activation on that row is positive.
+
     Parameters
     ----------
     feature_map : FeatureMap
@@ -33,11 +35,13 @@ class SparseTrajectory:
     n_live : ndarray of int, shape (n_iter + 1,)
         Neurons that are active on such a row. The others stay as they are for ever.
     n_visited : ndarray of int, shape (n_iter + 1,)
-        Pairs whose pre-activation was computed, refreshes of lists included.
+        Pairs whose pre-activation was computed, refreshes of lists included, and steps that were taken back.
     learning_rate : ndarray of shape (n_iter,)
         Rate of every step.
     drift : ndarray of shape (m,)
-        Length of the path of (w, b / bias_scale) of every neuron; without trained biases that of w.
+        Length of the path of (w, b / bias_scale) of every neuron; without trained biases that of w. What is active, and the
+        tangent matrix with it, changes only as far as neurons move. With "kernel" an upper bound where the terms of a
+        step nearly cancel.
     strategy : str
         How the last steps were taken: "dense", "masked", "lists" or "kernel".
     reason : str
@@ -65,6 +69,11 @@ class SparseTrajectory:
     @property
     def advice(self) -> str:
         """One sentence on what the status means and what to do about it."""
+        if self.status is Status.DIVERGED:
+            return (
+                "The loss overflowed, or fell at no learning rate, so training stopped at the last finite parameters; lower "
+                "learning_rate, or scale rows and targets down."
+            )
         return self.status.advice
 
     def __repr__(self) -> str:

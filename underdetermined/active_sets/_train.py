@@ -110,14 +110,15 @@ class _Run:
             return False
         self.strategy = best
         when = f"After {len(self.rates)} steps" if hasattr(self, "rates") else "At the start"
-        self.reason = (
-            f"{when} {activity.active / len(self.network.rows):.3g} of the pairs are active, and a step by {best!r} was "
-            f"estimated to be {dense:.2g} times as fast as a dense one."
+        self.reason = f"{when} about {activity.active / len(self.network.rows):.2g} of the pairs are active, and " + (
+            "no strategy was estimated to be faster than 'dense'."
+            if best == "dense"
+            else f"a step by {best!r} was estimated to be {dense:.2g} times as fast as a dense one."
         )
         return True
 
     def step(self, rate: float, *, is_descent: bool) -> bool:
-        """Take a step and record it; one that leads to an infinite loss, or if `is_descent` a larger one, is taken back."""
+        """Take a step and record it; one that leads to infinity, or if `is_descent` a larger one, is taken back."""
         if self.is_auto and len(self.rates) == self.next_look:
             self._reconsider()
         with np.errstate(over="ignore", invalid="ignore"):
@@ -125,7 +126,9 @@ class _Run:
         residual = self.residual
         outputs = self.engine.step(rate, weighted)
         value = self._loss(outputs)
-        if not np.isfinite(value) or (is_descent and value > self.values[-1] + self._rounding()):
+        # Where all that overflowed became inactive, the loss is finite.
+        is_finite = np.isfinite(value) and np.isfinite(self.engine.path).all()
+        if not is_finite or (is_descent and value > self.values[-1] + self._rounding()):
             self.visits += self.engine.total("n_visited")
             self.engine.undo()
             self.engine.begin()
@@ -200,17 +203,21 @@ def train_active_sets(
 ) -> SparseTrajectory:
     """Train the hidden layer by full-batch gradient descent, visiting few pairs that are not active.
 
+    A pair of a row and a neuron is active if the neuron's pre-activation on that row is positive; no other pair adds to
+    outputs or gradients.
+
     Parameters
     ----------
     objective : SparseReLU
         Loss and start.
     learning_rate : float or "auto", default="auto"
-        eta > 0. "auto" is 1 / lambda_max of the tangent matrix at the start. A step that raises the loss is taken back,
-        lambda_max is computed again there, and the rate becomes 1 / lambda_max or a half, whichever is less.
+        eta > 0. "auto" is 1 / lambda_max of the tangent matrix (see `tangent_operator`) at the start. A step that raises
+        the loss is taken back, lambda_max is computed again there, and the rate becomes 1 / lambda_max or a half, whichever
+        is less.
     max_iter : int, default=1000
         Largest number of steps, at least 0.
     tol : float, default=0.0
-        Training stops where the norm of the weighted residual is at most tol times that at the start.
+        Training stops where the norm of sqrt(s_i) (f(x_i) - y_i), over all rows, is at most tol times that at the start.
     strategy : {"auto", "dense", "masked", "lists", "kernel"}, default="auto"
         How steps are taken; all give the same trajectory up to rounding.
     callback : callable or None, default=None
@@ -237,8 +244,9 @@ def train_active_sets(
 
     - "dense": 4 n m d flops in matrix products;
     - "masked": 2 n m d of them, and 2 a d on gathered rows;
-    - "lists": 2 (a + c) d on gathered rows. A list holds what can become active before its neuron has moved by its skin;
-      the skin balances the length of the list against refreshes, 2 n d flops for each neuron that has moved that far;
+    - "lists": 2 (a + c) d on gathered rows. A list holds what can become active before its neuron has moved by a length
+      of its own, the skin, which balances the length of the list against refreshes, 2 n d flops for each neuron that has
+      moved that far;
     - "kernel": for each neuron the product of its active and listed pairs. Weights wait for the next refresh.
 
     "auto" compares estimates from the activity of 256 neurons and, later, from the observed speed, at the start and after
