@@ -1,0 +1,87 @@
+"""What neighbour lists must hold at any time."""
+
+import numpy as np
+import pytest
+from sparse_networks import problem
+
+from underdetermined.active_sets._blocks import workers
+from underdetermined.active_sets._engine import Engine
+from underdetermined.active_sets._gram_lists import GramBlock
+from underdetermined.active_sets._lists import ListBlock
+from underdetermined.active_sets._network import Network
+from underdetermined.active_sets._train import BLOCKS
+
+
+def unlisted_excess(block, network):
+    """How far a row outside the list of a live neuron is above -(skin - used) times its norm, at most."""
+    z = network.weights[block.neurons] @ network.rows.T + network.biases[block.neurons, np.newaxis]
+    left = (block.skin - block.used)[:, np.newaxis] * network.row_norms
+    outside = np.zeros(z.shape, bool)
+    outside[block.live] = True
+    for r in block.live:
+        first = block.room.start[r]
+        outside[r, block.samples[first : first + block.count[r]]] = False
+    return np.max((z + left)[outside], initial=-np.inf)
+
+
+@pytest.mark.parametrize("kind", [ListBlock, GramBlock])
+@pytest.mark.parametrize("bias_scale", [0.3, 2.0])
+def test_what_is_not_listed_is_beyond_what_is_left_of_the_skin(kind, bias_scale):
+    """Also where the speed changes all the time, so that skins are chosen, used up and cut in turn."""
+    objective = problem(amplitude=0.3, width=200, bias=0.5, bias_scale=bias_scale)
+    network, rng = Network.of(objective), np.random.default_rng(0)
+    with workers(1) as run:
+        engine = Engine(network, run, kind)
+        outputs = engine.begin()
+        for _ in range(12):
+            rate = 0.05 * 10.0 ** rng.uniform(-2.0, 0.0)
+            for _ in range(8):
+                outputs = engine.step(rate, network.sample_weight * (outputs - network.targets))
+                engine.finish()
+                assert max(unlisted_excess(block, network) for block in engine.blocks) <= 1e-12
+
+
+@pytest.mark.parametrize("bias_scale", [0.0, 1.0])
+def test_lists_have_a_margin_for_rounding(bias_scale):
+    """A pre-activation and its double sum of roundings are within what a list has room for."""
+    network = Network.of(problem(d=30, width=50, bias_scale=bias_scale))
+    block = ListBlock(network, slice(0, 50))
+    exact = network.weights.astype(np.longdouble) @ network.rows.T.astype(np.longdouble) + network.biases[:, np.newaxis]
+    error = np.abs(network.weights @ network.rows.T + network.biases[:, np.newaxis] - exact).max(axis=1)
+    steps = 1024 * np.finfo(float).eps * np.linalg.norm(network.weights, axis=1)
+    assert np.all(block._thresholds(np.arange(50))[0] >= 2 * error + steps)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_undone_steps_leave_nothing_behind(name):
+    """Small steps that stay within the lists, and large ones that refresh all lists and kill most neurons."""
+    network = Network.of(problem(amplitude=0.3, width=100, n_outputs=2))
+    with workers(1) as run:
+        engine = Engine(network, run, BLOCKS[name])
+        outputs = engine.begin()
+        for rate in (1e-6, 1e-3, 1e3):
+            for _ in range(3):
+                outputs = engine.step(1e-4, network.sample_weight * (outputs - network.targets))
+            engine.finish()
+            weights, biases, path = network.weights.copy(), network.biases.copy(), engine.path
+            live = engine.total("n_live")
+            engine.step(rate, network.sample_weight * (outputs - network.targets))
+            engine.undo()
+            np.testing.assert_allclose(engine.begin(), outputs, rtol=0, atol=1e-13)
+            engine.finish()
+            np.testing.assert_allclose(network.weights, weights, rtol=0, atol=1e-14)
+            np.testing.assert_allclose(network.biases, biases, rtol=0, atol=1e-14)
+            assert np.array_equal(engine.path, path)
+            assert engine.total("n_live") == live
+
+
+@pytest.mark.parametrize("kind", [ListBlock, GramBlock])
+def test_lists_become_shorter_when_the_network_slows_down(kind):
+    network = Network.of(problem(width=200, n=200))
+    with workers(1) as run:
+        engine = Engine(network, run, kind)
+        outputs, visited = engine.begin(), []
+        for rate in 10 * [3e-2] + 30 * [1e-7]:
+            outputs = engine.step(rate, network.sample_weight * (outputs - network.targets))
+            visited.append(engine.total("n_visited"))
+    assert visited[-1] < 1.1 * engine.total("n_active") < visited[8]
