@@ -176,9 +176,19 @@ def test_the_bias_is_stored(data, fitted):
 
 def test_certificates_are_for_small_problems(data, fitted):
     assert fitted.certificate_.residual_norm == pytest.approx(np.sqrt(40))
-    assert fitted.learning_rate_[0] <= fitted.certificate_.max_learning_rate
+    assert fitted.certificate_.learning_rate == max(fitted.learning_rate_)
     assert regressor(learning_rate=0.01).fit(*data).certificate_.learning_rate == 0.01
     assert regressor().fit(data[0], np.tile(data[1][:, None], 4)).certificate_ is None
+
+
+@pytest.mark.parametrize("strategy", ["dense", "masked", "lists", "kernel"])
+def test_the_network_is_the_one_whose_residual_was_recorded(data, strategy):
+    network = regressor(strategy=strategy, tol=0.3).fit(*data)
+    error = network.predict(data[0]) - data[1]
+    distinct = np.unique(data[0], axis=0, return_index=True)[1]
+    np.testing.assert_allclose(
+        np.sort(network.trajectory_.residual[:, 0]), np.sort(error[distinct] / data[1].std()), atol=1e-12
+    )
 
 
 def test_a_failed_fit_leaves_the_last_one(data):

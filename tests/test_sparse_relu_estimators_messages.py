@@ -63,6 +63,18 @@ def test_callbacks_can_stop_without_a_warning(data):
     assert network.n_iter_ == 3 and len(network.loss_curve_) == 4
 
 
+def test_a_callback_that_fails_leaves_the_last_fit(data):
+    class Failing(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator=None):
+            raise KeyError("no disk")
+
+    network = regressor().fit(*data)
+    before = network.predict(data[0])
+    with pytest.raises(KeyError, match="no disk"):
+        network.set_callbacks(Failing()).fit(data[0][:20], data[1][:20])
+    np.testing.assert_array_equal(network.predict(data[0]), before)
+
+
 def test_scoring_monitor_scores_every_step(data):
     monitor = ScoringMonitor(scoring="r2")
     network = regressor().set_callbacks(monitor).fit(*data)
@@ -81,7 +93,15 @@ def test_too_few_steps_are_reported_where_fit_was_called(data):
 def test_divergence_names_the_learning_rate(data):
     with pytest.warns(ConvergenceWarning, match="lower learning_rate"):
         network = regressor(learning_rate=1e300).fit(*data)
-    assert np.isfinite(network.predict(data[0])).all()
+    assert np.isfinite(network.predict(data[0])).all() and network.n_iter_ == 1
+
+
+def test_where_every_neuron_died_the_remedy_is_a_rate_below_the_automatic_one():
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    with pytest.warns(UserWarning) as caught:
+        network = regressor(width=1, symmetric_init=False, bias=0.0, tol=0.1).fit(X, np.sin(X[:, 0]) + X[:, 1])
+    assert network.n_live_ == 0
+    assert f"pass a learning_rate below {min(network.learning_rate_):.3g}" in str(caught[-1].message)
 
 
 def test_a_network_that_converges_is_silent(data):
@@ -123,7 +143,7 @@ def test_no_active_neuron_at_all_is_refused(data):
 
 
 def test_an_odd_width_is_refused_only_where_neurons_come_in_pairs(data):
-    with pytest.raises(ValueError, match="width=201 is odd"):
+    with pytest.raises(ValueError, match="width=201 is odd.*symmetric_init=False"):
         regressor(width=201).fit(*data)
     assert regressor(width=201, symmetric_init=False, max_iter=100).fit(*data).feature_map_.width == 201
 

@@ -120,7 +120,6 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
             "row_constant_": constant,
             "coef_": coef[:, 0] * unit[0] if one_column else np.ascontiguousarray((coef * unit).T),
             "intercept_": mean[0] if one_column else mean,
-            "certificate_": self._certified(objective) if rows.targets.size <= CERTIFIED_SIZE else None,
         }
         steps = _Steps(progress, data, learned)
         trajectory = train_active_sets(
@@ -136,6 +135,7 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         learned |= {
             "feature_map_": trajectory.feature_map,
             "trajectory_": trajectory,
+            "certificate_": self._certified(objective, trajectory) if rows.targets.size <= CERTIFIED_SIZE else None,
             "loss_curve_": (trajectory.value + scatter) / rows.weight.sum(),
             "learning_rate_": trajectory.learning_rate,
             "active_fraction_": float(trajectory.active_fraction[-1]),
@@ -158,6 +158,8 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         return choose_bias(np.linalg.norm(inputs, axis=1), weight, self.width, n_independent)
 
     def _draw(self, n_inputs: int, n_outputs: int, bias: float) -> tuple[FeatureMap, np.ndarray]:
+        if self.symmetric_init and self.width % 2:
+            raise ValueError(f"width={self.width} is odd: pass an even one, or symmetric_init=False")
         check_memory(16 * n_inputs * self.width, f"{self.width} hidden neurons with {n_inputs} inputs each")
         layer, coef = draw_network(
             n_inputs,
@@ -169,8 +171,10 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         )
         return replace(layer, n_jobs=self.n_jobs), coef
 
-    def _certified(self, objective: SparseReLU) -> Certificate:
-        return certify(objective, learning_rate=None if self.learning_rate == "auto" else self.learning_rate)
+    def _certified(self, objective: SparseReLU, trajectory: SparseTrajectory) -> Certificate:
+        """What holds of the start, for steps as large as those that were taken."""
+        largest = max(trajectory.learning_rate, default=None) if self.learning_rate == "auto" else self.learning_rate
+        return certify(objective, learning_rate=largest)
 
     def _check_active(self, X: np.ndarray, rows: np.ndarray, inputs: np.ndarray, layer: FeatureMap, bias: float) -> None:
         """Refuse a network without an active neuron, and warn of rows without one: they have no gradient."""
@@ -197,7 +201,10 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
     def _warn_unfinished(self, trajectory: SparseTrajectory) -> None:
         residual = np.sqrt(trajectory.value[-1] / trajectory.value[0])
         is_wild = trajectory.status is Status.DIVERGED or not self.n_live_
-        remedy = "lower learning_rate" if is_wild else "raise max_iter or tol"
+        remedy = "raise max_iter or tol"
+        if is_wild:
+            below = f" below {trajectory.learning_rate.min():.3g}" if trajectory.n_iter else ""
+            remedy = f"pass a learning_rate{below}" if self.learning_rate == "auto" else "lower learning_rate"
         warnings.warn(
             f"training ended after {trajectory.n_iter} steps with a residual of {residual:.3g} times its norm at the start, "
             f"above tol={self.tol:g}, a loss of {self.loss_curve_[-1]:.3g} and {self.n_live_} live neurons; {remedy}.",

@@ -25,11 +25,13 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     Parameters
     ----------
     width : int, default=4096
-        Number of hidden neurons, even if `symmetric_init`. With ``bias="auto"`` the cost of a step hardly depends on it.
+        Number of hidden neurons, an even number if `symmetric_init`. With ``bias="auto"`` the cost of a step hardly
+        depends on it.
     bias : float or "auto", default="auto"
-        Threshold B >= 0, in units of the norms of the rows. "auto" takes the highest one that is at most
-        ``sqrt(log(width) / 2)`` times the root mean square norm of the rows and lets every row other than 0 expect 128
-        active neurons among those drawn independently (half of them if `symmetric_init`). A rule, not a theorem: see Notes.
+        Threshold B >= 0, to be compared with the norms of the rows, which are 1 if `normalize`. "auto" takes the
+        highest one that is at most ``sqrt(log(width) / 2)`` times the root mean square norm of the rows and lets every row
+        other than 0 expect 128 active neurons among those drawn independently (half of them if
+        `symmetric_init`). A rule, not a theorem: see Notes.
     learning_rate : float or "auto", default="auto"
         Step of gradient descent on the loss above, a sum over rows. "auto" is one over the largest eigenvalue of the tangent
         matrix at the start, lowered where the loss rises.
@@ -79,8 +81,8 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     n_live_ : int
         Number of neurons that are active on some row at the end. A neuron active on none never moves again.
     certificate_ : Certificate or None
-        What `underdetermined.sparsity.certify` proves at the start, if there are at most 128 distinct rows times outputs;
-        else None.
+        What `underdetermined.sparsity.certify` proves at the start for steps as large as the largest one taken, if there are
+        at most 128 distinct rows times outputs; else None.
     trajectory_ : SparseTrajectory
         What `underdetermined.active_sets.train_active_sets` returned, for distinct rows and scaled targets.
     n_features_in_ : int
@@ -91,7 +93,8 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     Warns
     -----
     ConvergenceWarning
-        If `max_iter` steps were taken before `tol` was reached, or the loss overflowed.
+        If `max_iter` steps were taken before `tol` was reached, as is common where targets are noisy, or the loss
+        overflowed.
     UserWarning
         If some rows have no active neuron at the start.
 
