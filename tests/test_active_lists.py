@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from sparse_networks import problem
 
+from underdetermined.active_sets import draw_network
 from underdetermined.active_sets._blocks import workers
 from underdetermined.active_sets._engine import Engine
 from underdetermined.active_sets._gram_lists import GramBlock
 from underdetermined.active_sets._lists import ListBlock
 from underdetermined.active_sets._network import Network
 from underdetermined.active_sets._train import BLOCKS
+from underdetermined.objectives import SparseReLU
 
 
 def unlisted_excess(block, network):
@@ -55,13 +57,13 @@ def test_lists_have_a_margin_for_rounding(bias_scale):
 @pytest.mark.parametrize("name", BLOCKS)
 def test_undone_steps_leave_nothing_behind(name):
     """Small steps that stay within the lists, and large ones that refresh all lists and kill most neurons."""
-    network = Network.of(problem(amplitude=0.3, width=100, n_outputs=2))
+    network = Network.of(problem(amplitude=0.3, width=300, n_outputs=2, bias=2.0))
     with workers(1) as run:
         engine = Engine(network, run, BLOCKS[name])
         outputs = engine.begin()
         for rate in (1e-6, 1e-3, 1e3):
             for _ in range(3):
-                outputs = engine.step(1e-4, network.sample_weight * (outputs - network.targets))
+                outputs = engine.step(2e-2, network.sample_weight * (outputs - network.targets))
             engine.finish()
             weights, biases, path = network.weights.copy(), network.biases.copy(), engine.path
             live = engine.total("n_live")
@@ -85,3 +87,44 @@ def test_lists_become_shorter_when_the_network_slows_down(kind):
             outputs = engine.step(rate, network.sample_weight * (outputs - network.targets))
             visited.append(engine.total("n_visited"))
     assert visited[-1] < 1.1 * engine.total("n_active") < visited[8]
+
+
+@pytest.mark.parametrize("kind", [ListBlock, GramBlock])
+def test_lists_cannot_lend_more_than_is_left_of_their_skin(kind):
+    """A skin that would suit the present speed, but of which the larger part is used up, stays as it is."""
+    network = Network.of(problem())
+    block = kind(network, slice(0, 300))
+    block.begin(np.zeros(network.targets.shape))
+    block.speed[:] = 1e-9
+    best = block._best_skins(np.arange(300))[0]
+    block.speed[:] *= (0.3 * block.skin[0] / best) ** 2
+    block.used[:] = 0.9 * block.skin
+    left = block.skin - block.used
+    assert np.all(left < block._best_skins(np.arange(300)))
+    block._trim()
+    assert np.all(block.skin - block.used <= left)
+
+
+@pytest.mark.parametrize("kind", [ListBlock, GramBlock])
+def test_shorter_lists_keep_the_network(kind):
+    network = Network.of(problem(width=100, n_outputs=2))
+    block, out = kind(network, slice(0, 100)), np.zeros((40, 2))
+    block.begin(out)
+    for _ in range(3):
+        block.step(1e-3, out - network.targets, out)
+    block.finish()
+    weights, biases, count = network.weights.copy(), network.biases.copy(), block.count.sum()
+    block.skin[:] = block.used[:] = 0.0
+    block._shorten(block.live.copy())
+    block.finish()
+    np.testing.assert_allclose(network.weights, weights, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(network.biases, biases, rtol=0, atol=1e-14)
+    assert block.count.sum() < count
+
+
+def test_equal_neurons_stand_side_by_side():
+    hidden, coef = draw_network(5, 60, bias=1.0)
+    network = Network.of(SparseReLU(np.eye(5), np.ones(5), hidden, coef))
+    assert np.array_equal(network.weights[::2], network.weights[1::2])
+    assert np.array_equal(network.last[::2], -network.last[1::2])
+    assert np.array_equal(network.restored(network.weights), hidden.weights.T)
