@@ -1,10 +1,12 @@
 """What neighbour lists must hold at any time."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
-from sparse_networks import problem
+from sparse_networks import problem, train
 
-from underdetermined.active_sets import draw_network
+from underdetermined.active_sets import _train, draw_network, train_active_sets
 from underdetermined.active_sets._blocks import workers
 from underdetermined.active_sets._engine import Engine
 from underdetermined.active_sets._gram_lists import GramBlock
@@ -95,12 +97,13 @@ def test_lists_cannot_lend_more_than_is_left_of_their_skin(kind):
     network = Network.of(problem())
     block = kind(network, slice(0, 300))
     block.begin(np.zeros(network.targets.shape))
-    block.speed[:] = 1e-9
+    block.speed[:] = 1.0
     best = block._best_skins(np.arange(300))[0]
     block.speed[:] *= (0.3 * block.skin[0] / best) ** 2
     block.used[:] = 0.9 * block.skin
     left = block.skin - block.used
-    assert np.all(left < block._best_skins(np.arange(300)))
+    best = block._best_skins(np.arange(300))
+    assert np.all(left < best) and np.all(best < 0.4 * block.skin)
     block._trim()
     assert np.all(block.skin - block.used <= left)
 
@@ -128,3 +131,15 @@ def test_equal_neurons_stand_side_by_side():
     assert np.array_equal(network.weights[::2], network.weights[1::2])
     assert np.array_equal(network.last[::2], -network.last[1::2])
     assert np.array_equal(network.restored(network.weights), hidden.weights.T)
+
+
+def test_a_change_of_strategy_leaves_no_trace(monkeypatch):
+    names = cycle(["lists", "kernel", "dense", "masked"])
+    monkeypatch.setattr(_train, "step_costs", lambda *_: {**dict.fromkeys(BLOCKS, 1.0), next(names): 0.1})
+    objective = problem(amplitude=3.0)
+    reference = train(objective, 0.05, 70)
+    result = train_active_sets(objective, learning_rate=0.05, max_iter=70)
+    assert result.strategy == "lists" and result.reason.startswith("After 64 steps")
+    np.testing.assert_allclose(result.feature_map.weights, reference.weights, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.residual, reference.residual, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.drift, reference.path, rtol=1e-3, atol=1e-14)
