@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from underdetermined import FeatureMap
+from underdetermined.active_sets import draw_network
 from underdetermined.objectives import SparseReLU
 
 
-def problem(
-    *, seed=0, n=40, d=5, width=300, n_outputs=1, bias=1.0, bias_scale=1.0, amplitude=1.0, weighted=False
-):
+def problem(*, seed=0, n=40, d=5, width=300, n_outputs=1, bias=1.0, bias_scale=1.0, amplitude=1.0, weighted=False):
     """A network that is far from its limit, on rows of different norms: two alike, one of zeros."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, d))
@@ -23,6 +22,15 @@ def problem(
     weights = rng.uniform(0.0, 2.0, n) * (np.arange(n) % 6 > 0) if weighted else None
     targets = amplitude * rng.standard_normal((n, n_outputs))
     return SparseReLU(X, targets, hidden, coef, sample_weight=weights, bias_scale=bias_scale)
+
+
+def steep_problem():
+    """Large targets on unit rows: at the automatic rate the loss soon rises."""
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((60, 8))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    hidden, coef = draw_network(8, 600, bias=2.0, seed=1)
+    return SparseReLU(X, 3.0 * rng.standard_normal(60), hidden, coef)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from itertools import cycle
 
 import numpy as np
 import pytest
-from sparse_networks import problem, train
+from sparse_networks import problem, steep_problem, train
 
 from underdetermined.active_sets import _train, draw_network, train_active_sets
 from underdetermined.active_sets._blocks import workers
@@ -143,3 +143,10 @@ def test_a_change_of_strategy_leaves_no_trace(monkeypatch):
     np.testing.assert_allclose(result.feature_map.weights, reference.weights, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.residual, reference.residual, rtol=0, atol=1e-12)
     np.testing.assert_allclose(result.drift, reference.path, rtol=1e-3, atol=1e-14)
+
+
+def test_steps_that_are_taken_back_are_visits():
+    result = train_active_sets(steep_problem(), max_iter=40, strategy="dense")
+    fell = np.append(False, np.diff(result.learning_rate) < 0.0)
+    turns = result.n_visited[1:] / (60 * 600)
+    assert fell.any() and np.all(turns[~fell] == 1) and np.all(turns[fell] >= 3)

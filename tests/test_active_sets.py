@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sparse_networks import problem, tangent_matrix, train
+from sparse_networks import problem, steep_problem, tangent_matrix, train
 
 from underdetermined import FeatureMap
 from underdetermined.active_sets import (
@@ -109,10 +109,11 @@ def test_an_automatic_rate_never_lets_the_loss_rise(strategy):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_step_that_is_taken_back_leaves_no_trace(strategy):
-    objective = problem(amplitude=3.0, bias=1.5)
+    objective = steep_problem()
     result = train_active_sets(objective, max_iter=40, strategy=strategy)
+    assert np.any(np.diff(result.learning_rate) < 0.0)
     # The recorded rates alone must lead to the same network.
-    network, path = objective, np.zeros(300)
+    network, path = objective, np.zeros(600)
     for rate in result.learning_rate:
         reference = train(network, rate, 1)
         path += reference.path
