@@ -42,7 +42,7 @@ class Room:
         grown = sizes > self.capacity[lists]
         if not grown.any():
             return False
-        named, needed = lists[grown], sizes[grown] + sizes[grown] // 4 + 4
+        named, needed = lists[grown], sizes[grown] + sizes[grown] // 4 + 1
         self.capacity[named] = needed
         total = int(needed.sum())
         if self.end + total <= self.length:
