@@ -108,7 +108,7 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     -----
     Training is full-batch gradient descent without momentum or weight decay. So a neuron that is active on no training row
     stays as it is, and what ``certificate_`` promises holds. Equal rows are merged first, which changes nothing but
-    the cost: weight k is the row repeated k times. Inputs are best standardised; computations are float64.
+    the cost: weight k is the row repeated k times. Computations are float64.
 
     A step costs some ``4 d a`` operations for a active pairs, where the dense network takes ``4 d n width``. At the start,
     the rule for ``bias`` holds a near 256 n (128 n without `symmetric_init`), whatever the width; training raises it
