@@ -18,7 +18,8 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
     """A wide ReLU network that fires on few of its neurons, trained to classify by least squares.
 
     Two classes are coded -1 and 1; more classes by one column each, 1 for the class and 0 for the others. One hidden layer
-    is trained for all columns as by `SparseReLURegressor`, and the largest one wins.
+    is trained for all columns as by `SparseReLURegressor`, and the largest one wins. Standardise the inputs first: columns
+    of large scale would hide the others.
 
     Parameters
     ----------

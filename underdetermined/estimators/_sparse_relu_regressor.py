@@ -20,7 +20,8 @@ class SparseReLURegressor(MultiOutputMixin, RegressorMixin, SparseReLUModel):
     (see `normalize`), Gaussian weights ``w_r`` and biases that all start at ``-bias``: a neuron then is active on a row with
     the probability that a standard Gaussian exceeds ``bias``. Weights and biases are trained by full-batch gradient
     descent on ``sum_i s_i |f(x_i) - y_i|^2 / 2``, with targets centred and scaled to variance one; the last layer keeps its
-    random signs. Only active pairs of neuron and row are computed, yet every step is that of the dense network.
+    random signs. Only active pairs of neuron and row are computed, yet every step is that of the dense network. Standardise
+    the inputs first: columns of large scale would hide the others.
 
     Parameters
     ----------
