@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import mpmath
 import numba
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from catalogue import CATALOGUE, DEFINITIONS, EVERY
 
+import underdetermined
 from underdetermined._kernels import DERIVATIVE, VALUE
 from underdetermined.activations import (
     Activation,
@@ -314,10 +316,11 @@ for dtype in (np.float64, np.float32):
 
 
 def run_python(script, **environment):
-    command = [sys.executable, "-W", "error", "-c", script]
-    finished = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
-    )
+    # The package of this process, and its cache, not what may lie in the working directory.
+    package = str(Path(underdetermined.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": package, **environment}
+    command = [sys.executable, "-P", "-W", "error", "-c", script]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.splitlines()
 
