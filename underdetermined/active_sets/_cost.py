@@ -18,7 +18,7 @@ _SAMPLE = 256
 # Nanoseconds on one core of a server of 2023; only ratios matter. A product of matrices takes PRODUCT for each of its
 # multiplications, a pass over a tile PASS for each pair; a multiplication on gathered rows takes GATHERED, the bookkeeping
 # of a listed pair PAIR, that of a neuron NEURON and TRAFFIC for each weight; a multiplication in a Gram matrix takes GRAM.
-PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.0, 0.2, 3.0, 80.0, 2.0, 1.0
+PRODUCT, PASS, GATHERED, PAIR, NEURON, TRAFFIC, GRAM = 0.045, 1.0, 0.2, 3.0, 160.0, 2.0, 1.0
 # The Gram matrices of all lists may take this many bytes.
 _GRAM_BYTES = 2**28
 
