@@ -86,17 +86,17 @@ class _Run:
         self.is_auto = strategy == "auto"
         self.strategy, self.reason = strategy, f"The strategy {strategy!r} was asked for."
         self.path = np.zeros(len(self.network.weights))
-        if self.is_auto:
-            self._choose(measure(self.network, 0.0))
-        self.engine = self._engine()
         self.values: list[float] = []
         self.fractions: list[float] = []
         self.live: list[int] = []
         self.visited: list[int] = []
         self.rates: list[float] = []
+        if self.is_auto:
+            self._choose(measure(self.network, 0.0))
+        self.engine = self._engine()
         self.visits, self.looked_at, self.length, self.next_look = 0, 0, 0.0, _FIRST_LOOK
-        self.residual = -self.network.targets
-        self._record(self.engine.begin())
+        self.residual: FloatArray
+        self._record(self._loss(self.engine.begin()))
 
     def _engine(self) -> Engine:
         return Engine(self.network, self.run, BLOCKS[self.strategy])
@@ -109,7 +109,7 @@ class _Run:
         if self.strategy in costs and costs[best] > _WORTH_A_CHANGE * costs[self.strategy]:
             return False
         self.strategy = best
-        when = f"After {len(self.rates)} steps" if hasattr(self, "rates") else "At the start"
+        when = f"After {len(self.rates)} steps" if self.rates else "At the start"
         self.reason = f"{when} about {activity.active / len(self.network.rows):.2g} of the pairs are active, and " + (
             "no strategy was estimated to be faster than 'dense'."
             if best == "dense"
@@ -124,8 +124,7 @@ class _Run:
         with np.errstate(over="ignore", invalid="ignore"):
             weighted = self.network.sample_weight * self.residual
         residual = self.residual
-        outputs = self.engine.step(rate, weighted)
-        value = self._loss(outputs)
+        value = self._loss(self.engine.step(rate, weighted))
         # Where all that overflowed became inactive, the loss is finite.
         is_finite = np.isfinite(value) and np.isfinite(self.engine.path).all()
         if not is_finite or (is_descent and value > self.values[-1] + self._rounding()):
@@ -136,10 +135,11 @@ class _Run:
             self.residual = residual
             return False
         self.rates.append(rate)
-        self._record(outputs)
+        self._record(value)
         return True
 
     def _loss(self, outputs: FloatArray) -> float:
+        """Loss of these outputs; their residual is kept."""
         with np.errstate(over="ignore", invalid="ignore"):
             self.residual = outputs - self.network.targets
             return 0.5 * float(np.sum(self.network.sample_weight * self.residual**2))
@@ -165,9 +165,9 @@ class _Run:
             self.engine.begin()
             self.visits += self.engine.total("n_visited")
 
-    def _record(self, outputs: FloatArray) -> None:
+    def _record(self, value: float) -> None:
         network = self.network
-        self.values.append(self._loss(outputs))
+        self.values.append(value)
         self.fractions.append(self.engine.total("n_active") / (len(network.rows) * len(network.weights)))
         self.live.append(self.engine.total("n_live"))
         self.visited.append(self.engine.total("n_visited") + self.visits)

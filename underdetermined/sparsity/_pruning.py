@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, column_norms
-from underdetermined._validation import check_count, check_matrix, check_number, check_targets
+from underdetermined._validation import check_count, check_number, check_targets
 from underdetermined.active_sets import active_pairs
 from underdetermined.features import FeatureMap
 
@@ -62,13 +62,8 @@ def prune_dead(feature_map: FeatureMap, coef: ArrayLike, X: ArrayLike) -> Pruned
     array([0, 2])
     """
     last = _checked(feature_map, coef)
-    inputs = np.ascontiguousarray(check_matrix(X, "X"), dtype=np.float64)
-    if inputs.shape[1] != feature_map.n_inputs:
-        raise ValueError(
-            f"X has {inputs.shape[1]} columns and the feature map {feature_map.n_inputs} inputs: pass matching ones"
-        )
-    counts = np.diff(active_pairs(feature_map, inputs).indptr)
-    return _take(feature_map, last, counts > 0, "is active on a row of X: lower the bias, or do not prune")
+    is_live = active_pairs(feature_map, X).per_neuron > 0
+    return _take(feature_map, last, is_live, "is active on a row of X: lower the bias, or do not prune")
 
 
 def prune_everywhere(feature_map: FeatureMap, coef: ArrayLike, radius: float = 1.0) -> Pruned:

@@ -88,17 +88,14 @@ class TangentProblem:
         if not isinstance(objective, SparseReLU):
             raise TypeError(f"objective is a {type(objective).__name__}: pass an underdetermined.objectives.SparseReLU")
         self.objective = objective
-        self.X = np.ascontiguousarray(objective.X, dtype=np.float64)
+        self.X = objective.X
         self.n_rows, self.n_outputs = len(self.X), objective.coef.shape[1]
         order = self.n_rows * self.n_outputs
         check_memory(8 * (4 * order**2 + 5 * self.n_rows**2), f"the tangent matrix of order {order}")
-        layer = objective.feature_map
         with np.errstate(over="ignore", invalid="ignore"):
             kernel = self.X @ self.X.T + float(objective.bias_scale) ** 2
-            values = np.reshape(np.asarray(layer.scale, dtype=np.float64), (-1, 1)) * objective.coef
         check_finite(kernel, "the matrix of inner products of the rows of X")
-        weight = objective.sample_weight
-        self.weight = np.ones(self.n_rows) if weight is None else np.asarray(weight, dtype=np.float64)
+        values, self.weight = objective.output_weights, objective.sample_weight
         self.is_kept = self.weight > 0.0
         kernel_unit, value_unit, weight_unit = (_unit(part) for part in (kernel, values, self.weight))
         roots = np.sqrt(self.weight / weight_unit)
@@ -122,11 +119,9 @@ class TangentProblem:
 
     def _rounding(self) -> FloatArray:
         """How far the rounding of a pre-activation may move it, for each neuron."""
-        layer, largest = self.objective.feature_map, np.sqrt(np.einsum("ij,ij->i", self.X, self.X).max())
-        weights = np.asarray(layer.weights, dtype=np.float64)
-        biases = np.zeros(layer.width) if layer.biases is None else np.abs(layer.biases)
+        weights, largest = self.objective.feature_map.weights, np.sqrt(np.einsum("ij,ij->i", self.X, self.X).max())
         norms = np.sqrt(np.einsum("ir,ir->r", weights, weights))
-        return 2.0 * EPS * (self.X.shape[1] + 2) * (largest * norms + biases)
+        return 2.0 * EPS * (self.X.shape[1] + 2) * (largest * norms + np.abs(self.objective.biases))
 
     @cached_property
     def active(self) -> Any:
