@@ -11,7 +11,7 @@ from scipy.linalg import cholesky, eigvalsh, solve_triangular
 from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, column_norms
 from underdetermined._validation import check_matrix, check_memory, check_number
 from underdetermined.kernels import bias_ntk
 
@@ -127,8 +127,7 @@ class EigenvalueProblem:
     @cached_property
     def norms(self) -> FloatArray:
         """Norms (n,) of the rows; no square overflows on the way."""
-        peaks = np.abs(self.inputs).max(axis=1)
-        return peaks * np.linalg.norm(self.inputs / np.where(peaks > 0.0, peaks, 1.0)[:, np.newaxis], axis=1)
+        return column_norms(self.inputs.T)
 
     @cached_property
     def thresholds(self) -> FloatArray:

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._validation import check_finite, check_matrix, check_number, check_sample_weight, check_targets
-from underdetermined.blocks import run_tiles, scratch, slices
+from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
+from underdetermined.objectives._tiles import TILE, outer, pre_activations
 
 FloatArray = NDArray[np.float64]
-
-# Rows and neurons of a tile: it stays in the cache of a core.
-TILE = (256, 512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,19 +177,12 @@ class SparseReLU:
             # Each thread has a floating-point state of its own.
             with np.errstate(over="ignore", invalid="ignore"):
                 for neurons in slices(self.feature_map.width, TILE[1]):
-                    tile = self._pre_activations(weights, biases, rows, neurons)
+                    tile = pre_activations(self.X[rows], weights[:, neurons], biases[neurons])
                     np.maximum(tile, 0.0, out=tile)
                     result[rows] += tile @ last[neurons]
 
         run_tiles(task, slices(len(self.X), TILE[0]), n_jobs=self.feature_map.n_jobs)
         return result
-
-    def _pre_activations(self, weights: FloatArray, biases: FloatArray, rows: slice, neurons: slice) -> FloatArray:
-        """X W + b of a tile, in scratch memory of this thread."""
-        tile = scratch((rows.stop - rows.start, neurons.stop - neurons.start), np.dtype(np.float64))
-        np.matmul(self.X[rows], weights[:, neurons], out=tile)
-        tile += biases[neurons]
-        return tile
 
     def _loss(self, residual: FloatArray) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -255,16 +246,11 @@ class SparseReLU:
         def task(neurons: slice) -> None:
             with np.errstate(over="ignore", invalid="ignore"):
                 for rows in slices(len(self.X), TILE[0]):
-                    tile = self._pre_activations(weights, biases, rows, neurons)
-                    back = np.where(tile > 0.0, _outer(weighted[rows], last[neurons]), 0.0)
+                    tile = pre_activations(self.X[rows], weights[:, neurons], biases[neurons])
+                    back = np.where(tile > 0.0, outer(weighted[rows], last[neurons]), 0.0)
                     slopes[:, neurons] += self.X[rows].T @ back
                     if bias_slopes.size:
                         bias_slopes[neurons] += self.bias_scale * back.sum(axis=0)
 
         run_tiles(task, slices(layer.width, TILE[1]), n_jobs=layer.n_jobs)
         return self._loss(residual), gradient
-
-
-def _outer(left: FloatArray, right: FloatArray) -> FloatArray:
-    """left @ right.T; NumPy's product is slow where the inner dimension is one."""
-    return left * right.T if left.shape[1] == 1 else left @ right.T

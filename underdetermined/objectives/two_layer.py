@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._validation import check_matrix, check_targets
-from underdetermined.blocks import run_tiles, scratch, slices
+from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._loss import half_square
+from underdetermined.objectives._tiles import TILE, outer, pre_activations
 
 FloatArray = NDArray[np.float64]
 Layers = tuple[FloatArray, FloatArray | None, FloatArray]
-
-# Rows and neurons of a tile: two of them, activations and derivatives, stay in the cache of a core.
-TILE = (256, 512)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,13 +164,8 @@ class TwoLayer:
         return result
 
     def _pre_activations(self, layers: Layers, rows: slice, neurons: slice) -> FloatArray:
-        """X W + b of a tile, in scratch memory of this thread."""
         weights, biases, _ = layers
-        tile = scratch((rows.stop - rows.start, neurons.stop - neurons.start), np.dtype(np.float64))
-        np.matmul(self.X[rows], weights[:, neurons], out=tile)
-        if biases is not None:
-            tile += biases[neurons]
-        return tile
+        return pre_activations(self.X[rows], weights[:, neurons], None if biases is None else biases[neurons])
 
     def value(self, theta: ArrayLike) -> float:
         """Loss.
@@ -234,7 +227,7 @@ class TwoLayer:
                 for rows in slices(len(self.X), TILE[0]):
                     tile = self._pre_activations(layers, rows, neurons)
                     back = layer.activation.derivative(tile)
-                    back *= _outer(residual[rows], scaled[neurons])
+                    back *= outer(residual[rows], scaled[neurons])
                     layer.apply_activation(tile, neurons)
                     last_slopes[neurons] -= tile.T @ residual[rows]
                     slopes[:, neurons] -= self.X[rows].T @ back
@@ -243,8 +236,3 @@ class TwoLayer:
 
         run_tiles(task, slices(layer.width, TILE[1]), n_jobs=layer.n_jobs)
         return half_square(residual), gradient
-
-
-def _outer(left: FloatArray, right: FloatArray) -> FloatArray:
-    """left @ right.T; NumPy's product is slow where the inner dimension is one."""
-    return left * right.T if left.shape[1] == 1 else left @ right.T
