@@ -44,6 +44,7 @@ LEVELS = {
     "bounds": 5,
     "neurons": 5,
     "active_sets": 5,
+    "exponential": 6,
     "sparsity": 6,
     "empirical_width": 7,
     "activation_comparison": 7,
