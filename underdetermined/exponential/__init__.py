@@ -1,1 +1,11 @@
-"""Networks of exponentials: drawing them, what is proved of their training, how their Gram matrix concentrates, safety."""
+"""Networks of exponentials: drawing them, what is proved of their training, how their Gram matrix concentrates, safety.
+
+>>> from underdetermined.exponential import draw_network
+>>> hidden, coef = draw_network(3, 4, scale=1.0)
+>>> hidden.activation.name, hidden.weights.shape, coef.shape
+('exp', (3, 4), (4, 1))
+"""
+
+from underdetermined.exponential._draw import draw_network
+
+__all__ = ["draw_network"]
