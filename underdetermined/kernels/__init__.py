@@ -8,7 +8,8 @@ array([[0.5   , 0.1592],
 """
 
 from ._bias import bias_nngp, bias_ntk
+from ._exponential import exponential_ntk
 from ._functions import kernel_diagonal, nngp_kernel, ntk_kernel
 from ._orthant import orthant_probability
 
-__all__ = ["bias_nngp", "bias_ntk", "kernel_diagonal", "nngp_kernel", "ntk_kernel", "orthant_probability"]
+__all__ = ["bias_nngp", "bias_ntk", "exponential_ntk", "kernel_diagonal", "nngp_kernel", "ntk_kernel", "orthant_probability"]
