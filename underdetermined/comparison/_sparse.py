@@ -4,25 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from underdetermined.comparison._models import training_residual
-from underdetermined.comparison._result import CrossValidated, finite
+from underdetermined.comparison._trained import TrainedComparison, compare_trained
 from underdetermined.comparison._trial import Trial
-from underdetermined.crossvalidation import Score
-from underdetermined.estimators import (
-    RandomFeatureClassifier,
-    RandomFeatureRegressor,
-    SparseReLUClassifier,
-    SparseReLURegressor,
-)
+from underdetermined.estimators import SparseReLUClassifier, SparseReLURegressor
 from underdetermined.estimators._sparse_relu import CERTIFIED_SIZE
-from underdetermined.solution import Status
 from underdetermined.tables import Table, Task
-
-_LABEL = "sparse ReLU"
 
 
 @dataclass(frozen=True)
-class SparseComparison(CrossValidated):
+class SparseComparison(TrainedComparison):
     """What `compare_sparse` found.
 
     Parameters
@@ -48,20 +38,10 @@ class SparseComparison(CrossValidated):
         Time of the fit to all rows, standardisation included.
     """
 
-    tol: float | None
-    training_residual: float
-    seconds: float
-
     @property
     def is_success(self) -> bool:
         """Whether the fit to all rows reached `tol`; where none was asked for, whether it ends finite and able to learn."""
-        status = self.estimator.trajectory_.status
-        return status.is_success or (self.tol is None and status is Status.MAX_ITER and self.estimator.n_live_ > 0)
-
-    @property
-    def shown_score(self) -> Score:
-        """Score of the network in `pipeline`."""
-        return self.scores[0]
+        return super().is_success and self.estimator.n_live_ > 0
 
     @property
     def certificate_text(self) -> str:
@@ -84,19 +64,7 @@ class SparseComparison(CrossValidated):
         dict
             Ready for `json.dumps`; numbers that are not finite become None.
         """
-        network = self.estimator
-        fit = {
-            "width": network.feature_map_.width,
-            "bias": network.bias_,
-            "max_iter": network.max_iter,
-            "tol": network.tol,
-            "training_residual": finite(self.training_residual),
-            "seconds": self.seconds,
-            "trajectory": network.trajectory_.to_dict(),
-            "certificate": None if network.certificate_ is None else network.certificate_.to_dict(),
-            "certificate_text": self.certificate_text,
-        }
-        return self.described("sparse-relu", fit=fit)
+        return self.described("sparse-relu", fit=self.described_fit(bias=self.estimator.bias_))
 
 
 def compare_sparse(
@@ -167,20 +135,19 @@ def compare_sparse(
     options: dict[str, Any] = {"bias": bias, "learning_rate": learning_rate, "max_iter": max_iter}
     options |= {} if width == "auto" else {"width": width}
     options |= {} if tol is None else {"tol": tol}
-    is_regression = trial.task == "regression"
-    sparse = (SparseReLURegressor if is_regression else SparseReLUClassifier)(**options, random_state=random_state)
-    random = (RandomFeatureRegressor if is_regression else RandomFeatureClassifier)(random_state=random_state)
+    network = SparseReLURegressor if trial.task == "regression" else SparseReLUClassifier
 
-    trial.compile(
-        SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5, random_state=0), RandomFeatureRegressor(8, random_state=0)
-    )
-    pipeline, seconds = trial.fit(_LABEL, sparse)
-    residual = training_residual(pipeline, trial.table.inputs, trial.targets)
-    network = pipeline[-1]
-    chosen = f"width {network.feature_map_.width}, bias {_shown(bias, network.bias_)}, at most {max_iter} steps"
-    scores = trial.score({_LABEL: (chosen, sparse), "random features": ("relu, width auto, alpha by leave-one-out", random)})
-    return SparseComparison(
-        trial.table, trial.targets, trial.task, scores, pipeline, tuple(trial.notes), tol, residual, seconds
+    def settings(fitted: Any) -> str:
+        return f"width {fitted.feature_map_.width}, bias {_shown(bias, fitted.bias_)}, at most {max_iter} steps"
+
+    return compare_trained(
+        trial,
+        SparseComparison,
+        "sparse ReLU",
+        network(**options, random_state=random_state),
+        SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5, random_state=0),
+        settings,
+        tol,
     )
 
 
