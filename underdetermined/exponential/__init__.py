@@ -6,6 +6,17 @@
 ('exp', (3, 4), (4, 1))
 """
 
+from underdetermined.exponential._concentration import concentration_report
+from underdetermined.exponential._concentration_result import ConcentrationReport
 from underdetermined.exponential._draw import draw_network
+from underdetermined.exponential._predict import log_predict
+from underdetermined.exponential._safety import ExponentRange, check_exponents
 
-__all__ = ["draw_network"]
+__all__ = [
+    "ConcentrationReport",
+    "ExponentRange",
+    "check_exponents",
+    "concentration_report",
+    "draw_network",
+    "log_predict",
+]
