@@ -97,5 +97,5 @@ def test_sobol_refuses_more_dimensions_than_it_has():
 
 
 def test_unknown_sampler_lists_the_known_ones():
-    with pytest.raises(ValueError, match="sampler='halton' is unknown; choose one of 'gaussian', 'sphere'"):
+    with pytest.raises(ValueError, match="sampler='halton' is unknown; choose one of 'gaussian', 'antithetic'"):
         get_sampler("halton")

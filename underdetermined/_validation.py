@@ -348,3 +348,22 @@ def check_count(value: Any, name: str, *, low: int = 1) -> int:
     if value < low:
         raise ValueError(f"{name}={value!r} is out of range: pass an integer of at least {low}")
     return int(value)
+
+
+def check_no_row_shift(row_shift: float, what: str) -> None:
+    """Refuse a feature map with a row shift, where the formulas know nothing of one.
+
+    Parameters
+    ----------
+    row_shift : float
+        ``FeatureMap.row_shift``.
+    what : str
+        Who refuses it, the beginning of the message.
+
+    Raises
+    ------
+    ValueError
+        If it is not 0.
+    """
+    if row_shift:
+        raise ValueError(f"{what} takes no row shift, and the feature map has row_shift={row_shift:g}: pass one with 0")

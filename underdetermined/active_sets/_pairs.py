@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._kernels import active_set
-from underdetermined._validation import check_matrix, check_memory, check_number
+from underdetermined._validation import check_matrix, check_memory, check_no_row_shift, check_number
 from underdetermined.blocks import run_tiles, scratch, slices
 from underdetermined.features import FeatureMap
 
@@ -89,7 +89,8 @@ def active_pairs(
     Raises
     ------
     TypeError, ValueError
-        If X is not a finite matrix with as many columns as the map has inputs, or `margin` is out of range.
+        If X is not a finite matrix with as many columns as the map has inputs, `margin` is out of range, or the map has a
+        row shift.
     MemoryError
         If the pairs cannot fit.
 
@@ -114,6 +115,7 @@ def active_pairs(
         raise ValueError(
             f"X has {inputs.shape[1]} columns and the feature map {feature_map.n_inputs} inputs: pass matching ones"
         )
+    check_no_row_shift(feature_map.row_shift, "active_pairs")
     margin = check_number(margin, "margin")
     n, m = len(inputs), feature_map.width
     weights = np.ascontiguousarray(feature_map.weights.T, dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from underdetermined._validation import check_number
 from underdetermined.activations import Activation, get_activation
 from underdetermined.features._entries import as_float, largest, largest_row_norm
 from underdetermined.features._operator import FeatureOperator
@@ -15,7 +16,7 @@ from underdetermined.features._operator import FeatureOperator
 
 @dataclass(frozen=True, init=False, eq=False)
 class FeatureMap:
-    """The hidden layer ``x -> scale * sigma(x W + b)``.
+    """The hidden layer ``x -> scale * sigma(x W + b - row_shift |x|^2)``.
 
     Parameters
     ----------
@@ -32,16 +33,28 @@ class FeatureMap:
         Threads; None takes as many as the BLAS would, -1 all cores.
     tile_size : int or None, default=None
         Rows and columns of a tile; None fits the cache. It changes speed, and results by rounding only.
+    row_shift : float, default=0.0
+        c >= 0, times which the squared norm of a row is taken from all its pre-activations. With ``activation="exp"`` and
+        weights of standard deviation t, t^2 / 2 gives positive features of the softmax kernel ``exp(t^2 <x, z>)``, and t^2
+        those of the Gaussian kernel ``exp(-t^2 |x - z|^2 / 2)``.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a weight, bias or factor is not finite, a factor is zero, or the width is 0.
+        If shapes disagree, a weight, bias or factor is not finite, a factor is zero, the row shift is negative or not
+        finite, or the width is 0.
 
     Notes
     -----
     Cost n d m multiplications and n m activations. Each thread multiplies one tile with a single-threaded BLAS
     and applies the compiled activation while the tile is in cache.
+
+    With a row shift c no pre-activation is above ``|w|^2 / (4 c) + b``, however long the row, so that exponentials hardly
+    overflow, and those of very long rows are 0.
+
+    References
+    ----------
+    :ref:`theory-positive-features` for the row shift.
 
     Examples
     --------
@@ -59,6 +72,7 @@ class FeatureMap:
     scale: Any  # a float, or an array of shape (width,) in the dtype of the weights
     n_jobs: int | None = field(repr=False)
     tile_size: int | None = field(repr=False)
+    row_shift: float = 0.0
 
     def __init__(
         self,
@@ -68,6 +82,7 @@ class FeatureMap:
         scale: ArrayLike | None = None,
         n_jobs: int | None = None,
         tile_size: int | None = None,
+        row_shift: float = 0.0,
     ) -> None:
         weights = as_float(weights)
         if weights.ndim != 2 or 0 in weights.shape:
@@ -81,6 +96,7 @@ class FeatureMap:
                 raise ValueError(f"{name} must be finite, got nan or infinite entries.")
         if tile_size is not None and tile_size < 1:
             raise ValueError(f"tile_size={tile_size!r} must be at least 1 or None.")
+        row_shift = check_number(row_shift, "row_shift")
         # The one place where a frozen instance is written: it is not built before this ends.
         vars(self).update(
             weights=weights,
@@ -89,6 +105,7 @@ class FeatureMap:
             scale=_checked_scale(scale, width, weights.dtype),
             n_jobs=n_jobs,
             tile_size=tile_size,
+            row_shift=row_shift,
         )
 
     @property

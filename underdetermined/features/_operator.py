@@ -52,14 +52,23 @@ class FeatureOperator(LinearOperator):
         norm = largest_row_norm(X)
         if not np.isfinite(norm):
             raise ValueError("X contains NaN or infinity; remove or impute the rows that do.")
-        # No entry of X @ weights + biases is larger (Cauchy-Schwarz).
-        reach = norm * feature_map.largest_weight_norm + largest(feature_map.biases)
-        if not reach <= np.finfo(X.dtype).max:
+        # No entry of X @ weights + biases is larger (Cauchy-Schwarz). A row shift needs room to be subtracted.
+        bias, shift = largest(feature_map.biases), feature_map.row_shift
+        reach = norm * feature_map.largest_weight_norm + bias
+        room = float(np.finfo(X.dtype).max)
+        if not reach <= (room / 4 if shift else room):
             raise OverflowError(
                 f"X has a row of norm {norm:.3g}, so large that X @ weights may overflow {X.dtype}; "
                 "scale the inputs down (for example with StandardScaler)."
             )
-        self._may_overflow = _may_overflow(feature_map.activation, X.dtype.type(reach))
+        ends, self._shifts = (-reach, reach), None
+        if shift:
+            self._shifts = _row_shifts(X, shift)
+            # <w, x> - c |x|^2 is largest at x = w / (2 c); one part in a hundred is for rounding.
+            weight = feature_map.largest_weight_norm
+            highest = 1.01 * (weight * (weight / (4 * shift)) + bias)
+            ends = (-reach - float(self._shifts.max(initial=0.0)), min(reach, highest))
+        self._may_overflow = _may_overflow(feature_map.activation, np.array(ends, X.dtype))
         self.feature_map = feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
         self.inputs = X
         super().__init__(X.dtype, (X.shape[0], feature_map.width))
@@ -75,6 +84,8 @@ class FeatureOperator(LinearOperator):
             np.matmul(self.inputs[rows], layer.weights[:, columns], out=out)
         if layer.biases is not None:
             out += layer.biases[columns]
+        if self._shifts is not None:
+            out -= self._shifts[rows, None]
         layer.apply_activation(out, columns)
         if self._may_overflow and not np.isfinite(out.sum()):
             self._explain_overflow(rows, out)
@@ -194,8 +205,17 @@ class FeatureOperator(LinearOperator):
         return self._rmatmat(np.reshape(x, (-1, 1)))[:, 0]
 
 
-def _may_overflow(activation: Activation, reach: Any) -> bool:
-    """Whether features may be infinite for pre-activations within `reach`: monotone growth is checked at its ends."""
+def _row_shifts(X: Any, factor: float) -> np.ndarray:
+    """Return factor times the squared norm of each row, at most half of the largest number: such rows are far below 0."""
+    # Squares in float64, where rows that are moderate in float32 cannot overflow.
+    squares = X.power(2, np.float64).sum(axis=1) if issparse(X) else np.einsum("ij,ij->i", X, X, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        shifts = np.minimum(factor * np.asarray(squares).reshape(-1), np.finfo(X.dtype).max / 2)
+    return shifts.astype(X.dtype)
+
+
+def _may_overflow(activation: Activation, ends: np.ndarray) -> bool:
+    """Whether features may be infinite for pre-activations between these ends, where monotone growth is checked."""
     if activation.lipschitz is not None or activation.bound is not None:
         return False
-    return activation.function is not None or not np.isfinite(activation.value(np.stack([-reach, reach]))).all()
+    return activation.function is not None or not np.isfinite(activation.value(ends)).all()

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_finite, check_matrix, check_number, check_sample_weight, check_targets
+from underdetermined._validation import (
+    check_finite,
+    check_matrix,
+    check_no_row_shift,
+    check_number,
+    check_sample_weight,
+    check_targets,
+)
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._tiles import TILE, outer, pre_activations
@@ -42,7 +49,7 @@ class SparseReLU:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, shapes do not fit, or the activation is not "relu".
+        If an argument is not finite, shapes do not fit, the activation is not "relu", or the feature map has a row shift.
     OverflowError
         If scale times coef overflows.
 
@@ -83,6 +90,7 @@ class SparseReLU:
             raise ValueError(
                 f"X has {inputs.shape[1]} columns and the feature map {layer.n_inputs} inputs: pass matching ones"
             )
+        check_no_row_shift(layer.row_shift, "SparseReLU")
         targets = check_targets(self.targets, n)
         coef = check_targets(self.coef, layer.width, "coef")
         if coef.shape[1] != targets.shape[1]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_matrix, check_targets
+from underdetermined._validation import check_matrix, check_no_row_shift, check_targets
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._loss import half_square
@@ -36,7 +36,7 @@ class TwoLayer:
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite or the shapes do not fit.
+        If an argument is not finite, the shapes do not fit, or the feature map has a row shift.
 
     Notes
     -----
@@ -68,6 +68,7 @@ class TwoLayer:
             raise ValueError(
                 f"X has {inputs.shape[1]} columns and the feature map {self.feature_map.n_inputs} inputs: pass matching ones"
             )
+        check_no_row_shift(self.feature_map.row_shift, "TwoLayer")
         # A user's activation may lack a derivative: better to learn that before training.
         self.feature_map.activation.derivative(np.zeros(1))
         object.__setattr__(self, "X", inputs)

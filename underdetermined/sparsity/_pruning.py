@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, column_norms
-from underdetermined._validation import check_count, check_number, check_targets
+from underdetermined._validation import check_count, check_no_row_shift, check_number, check_targets
 from underdetermined.active_sets import active_pairs
 from underdetermined.features import FeatureMap
 
@@ -183,6 +183,7 @@ def _checked(feature_map: FeatureMap, coef: ArrayLike) -> NDArray[np.float64]:
         raise TypeError(f"feature_map is a {type(feature_map).__name__}: pass a FeatureMap with the activation 'relu'")
     if str(feature_map.activation) != "relu":
         raise ValueError(f"the activation is {feature_map.activation}: pass a feature map with the activation 'relu'")
+    check_no_row_shift(feature_map.row_shift, "pruning")
     return check_targets(coef, feature_map.width, "coef")
 
 
