@@ -5,11 +5,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives.exponential import Exponential
 from underdetermined.objectives.least_squares import LeastSquares
 from underdetermined.objectives.sparse_relu import SparseReLU
 from underdetermined.objectives.two_layer import TwoLayer
 
-__all__ = ["LeastSquares", "Objective", "SparseReLU", "TwoLayer"]
+__all__ = ["Exponential", "LeastSquares", "Linearizable", "Linearization", "Objective", "SparseReLU", "TwoLayer"]
 
 
 class Objective(Protocol):
@@ -53,5 +55,23 @@ class Objective(Protocol):
         -------
         ndarray of shape (p,)
             A new array.
+        """
+        raise NotImplementedError
+
+
+class Linearizable(Objective, Protocol):
+    """An objective |rho|^2 / 2 that knows its residual vector to first order, as `gauss_newton` needs it."""
+
+    def linearize(self, theta: NDArray[Any]) -> Linearization:
+        """Residual, Jacobian and Gram matrix.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (p,)
+            Parameters; never written to.
+
+        Returns
+        -------
+        Linearization
         """
         raise NotImplementedError

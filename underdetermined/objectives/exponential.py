@@ -1,0 +1,298 @@
+"""The hidden layer of a network of exponentials with a fixed last layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from underdetermined._validation import check_finite, check_matrix, check_sample_weight, check_targets
+from underdetermined.blocks import single_threaded_blas
+from underdetermined.features import FeatureMap
+from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
+from underdetermined.objectives._exponential_tiles import ExponentialTiles
+from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives._loss import half_square
+from underdetermined.objectives._tiles import outer
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Exponential:
+    """The loss of a network of exponentials whose hidden layer alone is trained, L = sum_i s_i |f(x_i) - y_i|^2 / 2.
+
+    The network is f(x) = sum_r v_r exp(<w_r, x> - c |x|^2) with v_r = scale_r coef_r, which stays, and the row shift c of
+    the feature map, 0 unless it has one. The parameters are W, flattened.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Inputs.
+    targets : array_like of shape (n,) or (n, k)
+        Y, stored as (n, k).
+    feature_map : FeatureMap
+        The hidden layer at the start, with activation "exp" and without biases.
+    coef : array_like of shape (m,) or (m, k)
+        The last layer, stored as (m, k). Where its second half, times the scale, is minus its first half, the network is
+        a sum of differences of two neurons, and is computed so: it is exactly zero where their weights agree.
+    sample_weight : array_like of shape (n,), a number or None, default=None
+        Weights s_i of the rows, at least 0; None means 1. A weight of 2 is a row that is there twice.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not finite, shapes do not fit, the activation is not "exp", or there are biases.
+    OverflowError
+        If scale times coef overflows.
+
+    Notes
+    -----
+    A loss costs 2 n m (d + k) flops and n m exponentials. Its gradient comes from the same exponentials, which are kept for
+    one block of rows at a time: 2 n m d flops more, and memory for 2**24 numbers beside parameters and gradient, whatever
+    n m is. Everything is float64, and the same to the last bit for any number of threads.
+
+    References
+    ----------
+    :ref:`theory-exponential`.
+
+    Examples
+    --------
+    >>> from underdetermined import FeatureMap
+    >>> from underdetermined.objectives import Exponential
+    >>> hidden = FeatureMap([[0.0, 0.0]], activation="exp", scale=1.0)
+    >>> objective = Exponential([[2.0]], [1.0], hidden, [3.0, 1.0])
+    >>> objective.value_and_gradient(objective.initial())
+    (4.5, array([18.,  6.]))
+    """
+
+    X: Any
+    targets: Any
+    feature_map: FeatureMap
+    coef: Any
+    sample_weight: Any = None
+
+    def __post_init__(self) -> None:
+        """Validate and convert the arguments."""
+        inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
+        n, layer = len(inputs), self.feature_map
+        if layer.activation.name != "exp":
+            raise ValueError(f"the feature map has activation {layer.activation.name!r}: pass one with 'exp'")
+        if layer.biases is not None:
+            raise ValueError("the feature map has biases: multiply coef by exp(biases), or append a column of ones to X, and pass none")
+        if inputs.shape[1] != layer.n_inputs:
+            raise ValueError(
+                f"X has {inputs.shape[1]} columns and the feature map {layer.n_inputs} inputs: pass matching ones"
+            )
+        targets = check_targets(self.targets, n)
+        coef = check_targets(self.coef, layer.width, "coef")
+        if coef.shape[1] != targets.shape[1]:
+            raise ValueError(
+                f"coef has {coef.shape[1]} columns and the targets {targets.shape[1]}: pass one for each output"
+            )
+        weight = np.ones(n) if self.sample_weight is None else check_sample_weight(self.sample_weight, n)
+        weights = np.asarray(layer.weights, dtype=np.float64)
+        for name, value in (
+            ("X", inputs),
+            ("targets", targets),
+            ("coef", coef),
+            ("sample_weight", weight),
+            ("feature_map", replace(layer, weights=weights, scale=np.asarray(layer.scale, dtype=np.float64))),
+        ):
+            object.__setattr__(self, name, value)
+        with np.errstate(over="ignore"):
+            check_finite(self.output_weights, "scale * coef")
+
+    @property
+    def output_weights(self) -> FloatArray:
+        """The v_r as the rows of an array of shape (m, k)."""
+        return np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
+
+    @property
+    def n_parameters(self) -> int:
+        """Number d m of weights."""
+        return self.feature_map.weights.size
+
+    def initial(self) -> FloatArray:
+        """Parameters of the feature map.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            A new array.
+        """
+        return self.feature_map.weights.flatten()
+
+    def network(self, theta: ArrayLike) -> FeatureMap:
+        """Hidden layer of these parameters.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        FeatureMap
+            Its features times `coef` are the outputs.
+        """
+        return replace(self.feature_map, weights=self._weights(np.array(theta, dtype=np.float64)))
+
+    def _weights(self, theta: ArrayLike) -> FloatArray:
+        """W of shape (d, m), a view."""
+        parameters = np.ascontiguousarray(theta, dtype=np.float64)
+        if parameters.shape != (self.n_parameters,):
+            raise ValueError(f"theta has shape {parameters.shape}: pass all parameters, shape ({self.n_parameters},)")
+        return parameters.reshape(self.feature_map.weights.shape)
+
+    def _shift(self) -> FloatArray | None:
+        """What the feature map subtracts from all pre-activations of a row, c |x|^2."""
+        factor = getattr(self.feature_map, "row_shift", 0.0)
+        with np.errstate(over="ignore"):
+            return factor * np.einsum("ij,ij->i", self.X, self.X) if factor else None
+
+    def _tiles(self, theta: ArrayLike) -> ExponentialTiles:
+        last = self.output_weights
+        half = len(last) // 2
+        is_paired = 2 * half == len(last) and bool((last[:half] == -last[half:]).all())
+        return ExponentialTiles(self.X, self._shift(), self._weights(theta), is_paired, self.feature_map.n_jobs)
+
+    def _residual(self, tiles: ExponentialTiles, after: Any = None) -> FloatArray:
+        last = self.output_weights
+
+        def term(rows: slice, group: tuple[slice, ...], found: list[FloatArray]) -> FloatArray:
+            # A difference before the sum: exactly zero where the two neurons are the same.
+            tile = found[0] if len(found) == 1 else found[0] - found[1]
+            result = tile @ last[group[0]]
+            if group[0].start == 0:
+                result -= self.targets[rows]
+            return result
+
+        with single_threaded_blas():
+            return tiles.sum_over_neurons(term, last.shape[1], after=after)
+
+    def residual(self, theta: ArrayLike) -> FloatArray:
+        """Residual f(X) - Y, not weighted.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        ndarray of shape (n, k)
+        """
+        return self._residual(self._tiles(theta))
+
+    def _loss(self, residual: FloatArray) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return half_square(np.sqrt(self.sample_weight)[:, np.newaxis] * residual)
+
+    def value(self, theta: ArrayLike) -> float:
+        """Loss.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        float
+        """
+        return self._loss(self.residual(theta))
+
+    def gradient(self, theta: ArrayLike) -> FloatArray:
+        """Gradient with respect to W.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+        """
+        return self.value_and_gradient(theta)[1]
+
+    def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
+        """Loss and gradient from one pass over the rows.
+
+        With E_ir the exponentials and R the weighted residual s_i (f(x_i) - y_i), the gradient is X.T (E o (R V.T)).
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        value : float
+            L(theta).
+        gradient : ndarray of shape (p,)
+            Its gradient.
+        """
+        tiles, last = self._tiles(theta), self.output_weights
+        gradient = np.zeros(tiles.weights.shape)
+        is_single = last.shape[1] == 1
+
+        def back(block: list[slice], residual: FloatArray) -> None:
+            whole = slice(block[0].start, block[-1].stop)
+            with np.errstate(over="ignore", invalid="ignore"):
+                weighted = self.sample_weight[whole, np.newaxis] * residual[whole]
+                # One output: factors of the rows go to X, which is narrow, and those of the neurons come last.
+                inputs = weighted * self.X[whole] if is_single else self.X[whole]
+
+            def add(rows: slice, neurons: slice, tile: FloatArray) -> None:
+                local = slice(rows.start - whole.start, rows.stop - whole.start)
+                factors = tile if is_single else outer(weighted[local], last[neurons]) * tile
+                gradient[:, neurons] += inputs[local].T @ factors
+
+            tiles.visit_panels(add, block=block)
+
+        residual = self._residual(tiles, back)
+        if is_single:
+            with np.errstate(over="ignore", invalid="ignore"):
+                gradient *= last[:, 0]
+        return self._loss(residual), gradient.ravel()
+
+    def linearize(self, theta: ArrayLike) -> Linearization:
+        """Weighted residual rho, its Jacobian and the tangent Gram matrix.
+
+        rho_(ia) = sqrt(s_i) (f(x_i) - y_i)_a and J_(ia),(jr) = sqrt(s_i) v_ra E_ir x_ij, so that the gradient is J.T rho.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        Linearization
+            Its Gram matrix costs n^2 m flops for one output; k (k + 1) n^2 m for k of them.
+        """
+        tiles, root = self._tiles(theta), np.sqrt(self.sample_weight)[:, np.newaxis]
+        residual = self._residual(tiles)
+        with np.errstate(over="ignore", invalid="ignore"):
+            weighted = root * residual
+        jacobian = ExponentialJacobian(tiles, root, self.output_weights)
+        return Linearization(weighted.ravel(), jacobian, jacobian.gram)
+
+    def largest_exponent(self, theta: ArrayLike) -> tuple[float, float]:
+        """Extremes of the pre-activations <w_r, x_i> - c |x_i|^2, which say whether an exponential overflows.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        largest, smallest : float
+            Infinite only where a pre-activation itself overflows.
+        """
+        return self._tiles(theta).extremes()
