@@ -65,14 +65,13 @@ def _check_side(inputs: ArrayLike, name: str, variance: float, shift: float) -> 
     matrix = np.ascontiguousarray(check_matrix(inputs, name), dtype=np.float64)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", matrix, matrix)
-        logs = np.where(squares > 0.0, 2.0 * (variance - shift) * squares, 0.0)
-        logs += np.maximum(np.log(squares), 0.0)
+        logs = np.fmax(2.0 * (variance - shift) * squares, 0.0) + np.maximum(np.log(squares), 0.0)
     row = int(np.argmax(logs))
     if not logs[row] <= _LARGEST:
         norm = float(column_norms(matrix[row][:, np.newaxis])[0])
         raise OverflowError(
-            f"the kernel has the entry exp({logs[row]:.4g}) on row {row} of {name}, whose norm is {norm:.3g}, and float64 ends "
-            f"at exp(709.78): multiply the rows by {1.0 / norm:.3g}, for a norm of 1, or lower weight_scale"
+            f"the kernel has the entry exp({logs[row]:.4g}) on row {row} of {name}, whose norm is {norm:.3g}, and float64 "
+            f"ends at exp(709.78): multiply the rows by {1.0 / norm:.3g}, for a norm of 1, or lower weight_scale"
         )
     return _Side(matrix, squares)
 
@@ -141,8 +140,8 @@ def exponential_ntk(
     array([[0.41218 , 0.187647],
            [0.187647, 0.583827]])
     >>> exponential_ntk(np.array([[30.0, 40.0], [30.0, 41.0]]), row_shift=1.0).round(2)
-    array([[2500.  , 1540.65],
-           [1540.65, 2581.  ]])
+    array([[2500.  , 1540.59],
+           [1540.59, 2581.  ]])
     """
     scale = check_number(weight_scale, "weight_scale", low_open=True, high=1e150)
     shift = check_number(row_shift, "row_shift", high=1e300)
