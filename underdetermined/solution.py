@@ -126,20 +126,26 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """Result of `gradient_descent`.
+    """Result of `gradient_descent` or `gauss_newton`.
 
     Parameters
     ----------
     theta : ndarray of shape (p,)
         Last parameters at which the loss is finite.
     value : ndarray of shape (n_iter + 1,)
-        Loss at every step, the start included.
+        Loss at every step, the start included; with the penalty where one was asked for.
     gradient_norm : ndarray of shape (n_iter + 1,)
         Euclidean norm of its gradient.
     status : Status
-        CONVERGED, MAX_ITER or DIVERGED.
+        CONVERGED, MAX_ITER or DIVERGED; after `gauss_newton` also EXACT, LEAST_SQUARES, INCONSISTENT or REGULARIZED.
     n_iter : int
-        Steps taken.
+        Steps taken; those rejected do not count.
+    learning_rate : ndarray of shape (n_iter,) or None, default=None
+        Learning rate of every step of gradient descent.
+    damping : ndarray of shape (n_iter,) or None, default=None
+        Damping of every Gauss-Newton step.
+    n_rejected : int, default=0
+        Steps that were tried and taken back because they did not lower the loss.
     """
 
     theta: NDArray[np.float64]
@@ -147,6 +153,9 @@ class Trajectory:
     gradient_norm: NDArray[np.float64]
     status: Status
     n_iter: int
+    learning_rate: NDArray[np.float64] | None = None
+    damping: NDArray[np.float64] | None = None
+    n_rejected: int = 0
 
     @property
     def advice(self) -> str:

@@ -1,0 +1,233 @@
+"""Gauss-Newton with minimum-norm steps and the safeguard of Levenberg and Marquardt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from underdetermined._linalg import EPS
+from underdetermined._validation import check_number
+from underdetermined.objectives import Objective
+from underdetermined.optimize._common import Callback, Goal, Record, check_linearizable, check_start, is_finite, norm
+from underdetermined.optimize._tangent_system import TangentSystem, select_solver
+from underdetermined.solution import Status, Trajectory
+
+__all__ = ["gauss_newton"]
+
+FloatArray = NDArray[np.float64]
+
+# Dampings, in units of lambda_max(J J.T): the first, the smallest, and the one that a rejected step needs at least.
+_FIRST, _SMALLEST, _SAFE = 1e-6, 1e-13, 1e-8
+# Relative decrease of the loss that rounding hides, and relative gradient of a stationary point.
+_HIDDEN, _STATIONARY = 16.0 * EPS, 1e-6
+
+
+def gauss_newton(
+    objective: Objective,
+    theta: ArrayLike,
+    *,
+    alpha: float = 0.0,
+    max_iter: int = 100,
+    tol: float = 0.0,
+    loss_tol: float = 0.0,
+    solver: str = "auto",
+    damping: float | str = "auto",
+    callback: Callback | None = None,
+) -> Trajectory:
+    """Minimise a sum of squares by damped minimum-norm Gauss-Newton steps.
+
+    With the residual rho(theta) of length q, its Jacobian J (q x p) and K = J J.T, the loss is L = |rho|^2 / 2 and a step is
+
+        delta = J.T u,    (K + mu I) u = -rho,
+
+    the smallest minimiser of |rho + J delta|^2 + mu |delta|^2. An over-parameterised network has p >> q, and the system that
+    is solved has order q. The damping mu is raised until the step lowers the loss by a share of what the linear model
+    promises, and falls with the loss, which makes the last steps quadratic. With alpha > 0 the loss is
+    L + alpha |theta - theta_0|^2 / 2.
+
+    Parameters
+    ----------
+    objective : Linearizable
+        Loss to minimise, with a method ``linearize``.
+    theta : array_like of shape (p,)
+        Parameters to start from, theta_0; not written to.
+    alpha : float, default=0.0
+        Penalty >= 0 on the distance from the start.
+    max_iter : int, default=100
+        Largest number of steps, at least 0; rejected ones do not count.
+    tol : float, default=0.0
+        Training stops where the gradient of the loss has a norm of at most tol, at least 0.
+    loss_tol : float, default=0.0
+        Training stops where the loss is at most loss_tol times that at the start, at least 0.
+    solver : {"auto", "direct", "cg"}, default="auto"
+        "direct" forms K and solves with `underdetermined.solve`; "cg" takes products with J alone, by conjugate gradients
+        with a randomised Nystrom preconditioner; "auto" is "direct" where three matrices of the size of K fit in half of the
+        memory available. If p < q, J.T J takes the place of K.
+    damping : float or "auto", default="auto"
+        mu >= 0 of the first step; "auto" is 1e-6 lambda_max(K). Zero tries the undamped step first.
+    callback : callable or None, default=None
+        Called as ``callback(t, theta_t)`` at every step t, the start included, with a read-only array that stays as it is.
+        Training stops where it returns something true.
+
+    Returns
+    -------
+    Trajectory
+        Loss and gradient norm at every theta_t, the damping of every step, and how many were rejected. Its status is
+
+        - CONVERGED at `tol` or `loss_tol`;
+        - EXACT where the loss is at the level of rounding and no step lowers it;
+        - INCONSISTENT, or LEAST_SQUARES if p < q, where no step lowers the loss because its gradient vanishes beside the
+          residual: equal inputs with unequal targets, for instance, leave their part of the loss. REGULARIZED if alpha > 0;
+        - MAX_ITER after `max_iter` steps, or where `callback` ended it;
+        - DIVERGED where the Jacobian overflowed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range, the objective has no ``linearize``, or the loss or K is not finite at the start.
+    MemoryError
+        If `solver` is "direct" and K cannot fit.
+
+    Notes
+    -----
+    A "direct" step forms K and factors it, q^3 / 3 flops, makes a few products with J to refine the solution, and computes
+    one residual; a rejected one does not form K again. Memory 16 q^2 bytes and a few vectors of length p. Dampings below
+    1e-13 lambda_max(K) are raised to it, so that Cholesky factors serve; quadratic convergence suffers only where the
+    smallest eigenvalue of K is as small as that. The loss never rises.
+
+    References
+    ----------
+    :ref:`theory-gauss-newton`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.exponential import draw_network
+    >>> from underdetermined.objectives import Exponential
+    >>> from underdetermined.optimize import gauss_newton
+    >>> hidden, coef = draw_network(2, 100)
+    >>> objective = Exponential([[0.5, 0.0], [0.25, 0.5], [-0.5, 0.25]], [1.0, 0.0, -1.0], hidden, coef)
+    >>> run = gauss_newton(objective, objective.initial(), loss_tol=1e-20)
+    >>> run.status.name, bool(np.abs(objective.residual(run.theta)).max() < 1e-9)
+    ('CONVERGED', True)
+    """
+    check_linearizable(objective, "gauss_newton", "use gradient_descent")
+    start, goal = check_start(theta, objective.n_parameters), Goal.checked(max_iter, tol, loss_tol)
+    alpha = check_number(alpha, "alpha")
+    if isinstance(damping, str):
+        if damping != "auto":
+            raise ValueError(f"damping={damping!r}: pass a number of at least 0, or 'auto'")
+        first = None
+    else:
+        first = check_number(damping, "damping")
+    search = _Search(objective, start, alpha, solver)
+    if not search.is_finite:
+        raise ValueError("the loss or its Jacobian is not finite at theta: start from smaller parameters")
+    search.damping = _FIRST * search.scale if first is None else first
+    record = Record(goal, callback)
+    record.add(search.value, search.gradient)
+    status = _run(search, record)
+    return Trajectory(
+        theta=search.theta.copy(),
+        value=np.array(record.value),
+        gradient_norm=np.array(record.gradient_norm),
+        status=status,
+        n_iter=record.n_iter,
+        damping=np.array(record.size),
+        n_rejected=search.n_rejected,
+    )
+
+
+def _run(search: _Search, record: Record) -> Status:
+    """Take steps until the run ends, and say why it did."""
+    while True:
+        is_stopped = record.is_stopped_by_callback(search.theta)
+        if record.is_converged:
+            return Status.CONVERGED
+        if is_stopped or record.is_exhausted:
+            return Status.MAX_ITER
+        damping = search.advance()
+        if damping is None:
+            return search.status()
+        if not search.is_finite:
+            return Status.DIVERGED
+        record.add(search.value, search.gradient, damping)
+
+
+class _Search:
+    """Iterate, linear model there, and damping."""
+
+    def __init__(self, objective: Any, start: FloatArray, alpha: float, solver: str) -> None:
+        self._objective, self._start, self._alpha = objective, start, alpha
+        self.n_rejected = 0
+        self.damping = 0.0
+        linearization = self._linearize(start)
+        order = min(len(linearization.residual), len(start))
+        self._is_tall = len(start) < len(linearization.residual)
+        self._solver = select_solver(solver, order)
+        self._move(start, linearization)
+
+    def _linearize(self, theta: FloatArray) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._objective.linearize(theta)
+
+    def _loss(self, theta: FloatArray, residual_norm: float) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = 0.5 * residual_norm * residual_norm
+        return loss + 0.5 * self._alpha * norm(theta - self._start) ** 2 if self._alpha else loss
+
+    def _move(self, theta: FloatArray, linearization: Any) -> None:
+        theta.flags.writeable = False
+        self.theta = theta
+        self.value = self._loss(theta, norm(linearization.residual))
+        self.is_finite = is_finite(self.value, linearization.residual)
+        if not self.is_finite:
+            return
+        self._system = TangentSystem(linearization, self._solver)
+        self.scale = self._system.scale
+        self._offset = theta - self._start if self._alpha else None
+        self.gradient = self._system.gradient()
+        if self._offset is not None:
+            self.gradient = self.gradient + self._alpha * self._offset
+        self.is_finite = is_finite(self.scale, self.gradient)
+
+    def advance(self) -> float | None:
+        """Take the first step that lowers the loss, and return its damping; None where there is none."""
+        growth = 4.0
+        while True:
+            damping = max(self.damping, _SMALLEST * self.scale) if self.damping else 0.0
+            step = self._system.step(damping, self._offset, self._alpha)
+            trial = self.theta + step.delta
+            linearization = self._linearize(trial)
+            value = self._loss(trial, norm(linearization.residual))
+            promised = self.value - self._loss(trial, step.residual_norm)
+            gain = (self.value - value) / promised if promised > 0.0 else -1.0
+            if np.isfinite(value) and value < self.value and gain > 1e-4:
+                self._adapt(damping, gain, value / self.value)
+                self._move(trial, linearization)
+                return damping
+            self.n_rejected += 1
+            if promised <= _HIDDEN * self.value or norm(step.delta) <= EPS * norm(self.theta):
+                return None
+            self.damping = max(growth * damping, _SAFE * self.scale)
+            growth *= 2.0
+
+    def _adapt(self, damping: float, gain: float, reduction: float) -> None:
+        """Trust the model as far as it was right; near the solution damping falls with the loss."""
+        if gain < 0.25:
+            self.damping = 4.0 * damping
+        elif gain > 0.75:
+            self.damping = 0.1 * damping * reduction
+        else:
+            self.damping = damping
+
+    def status(self) -> Status:
+        """Why no step lowers the loss."""
+        if self._alpha:
+            return Status.REGULARIZED
+        residual = norm(self._system.residual)
+        if norm(self.gradient) > _STATIONARY * float(np.sqrt(self.scale)) * residual:
+            return Status.EXACT
+        return Status.LEAST_SQUARES if self._is_tall else Status.INCONSISTENT

@@ -1,0 +1,207 @@
+"""First-order training of an objective, with a constant or an automatic step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from underdetermined._validation import check_number
+from underdetermined.objectives import Objective
+from underdetermined.optimize._common import (
+    Callback,
+    Goal,
+    Record,
+    check_linearizable,
+    check_start,
+    evaluate,
+    is_finite,
+)
+from underdetermined.optimize._learning_rate import AutomaticRate
+from underdetermined.solution import Status, Trajectory
+
+__all__ = ["METHODS", "gradient_descent"]
+
+FloatArray = NDArray[np.float64]
+
+METHODS = ("gradient_descent", "heavy_ball", "nesterov")
+
+
+def gradient_descent(
+    objective: Objective,
+    theta: ArrayLike,
+    *,
+    learning_rate: float | str,
+    max_iter: int,
+    tol: float = 0.0,
+    loss_tol: float = 0.0,
+    method: str = "gradient_descent",
+    momentum: float = 0.0,
+    callback: Callback | None = None,
+) -> Trajectory:
+    """Train by gradient descent, heavy ball or Nesterov's method.
+
+    With g the gradient, eta the learning rate, beta the momentum and d_t = theta_t - theta_{t-1}, d_0 = 0:
+
+    - ``gradient_descent``: theta_{t+1} = theta_t - eta g(theta_t);
+    - ``heavy_ball``: theta_{t+1} = theta_t - eta g(theta_t) + beta d_t;
+    - ``nesterov``: theta_{t+1} = theta_t + beta d_t - eta g(theta_t + beta d_t).
+
+    Parameters
+    ----------
+    objective : Objective
+        Loss to minimise.
+    theta : array_like of shape (p,)
+        Parameters to start from; not written to.
+    learning_rate : float or "auto"
+        eta, greater than 0. It refers to the loss as the objective defines it; see `max_learning_rate` for least squares.
+        "auto", for ``method="gradient_descent"`` and an objective with ``linearize``, is 0.9 / lambda_max(J J.T), with the
+        Jacobian J of the residual. The eigenvalue is computed again after at most 25 steps, after fewer where it changes
+        fast, as it does for small widths, and wherever a step would raise the loss: that step is rejected and the rate at
+        least halved. A rate that was halved at most doubles each time the eigenvalue is computed again.
+    max_iter : int
+        Largest number of steps, at least 0.
+    tol : float, default=0.0
+        Training stops where |g(theta_t)| <= tol, at least 0.
+    loss_tol : float, default=0.0
+        Training stops where L(theta_t) <= loss_tol L(theta_0), at least 0; zero for no such stop.
+    method : {"gradient_descent", "heavy_ball", "nesterov"}, default="gradient_descent"
+        Method.
+    momentum : float, default=0.0
+        beta in [0, 1); zero for gradient descent.
+    callback : callable or None, default=None
+        Called as ``callback(t, theta_t)`` at every step t, the start included, with a read-only array that stays as it is.
+        Training stops where it returns something true.
+
+    Returns
+    -------
+    Trajectory
+        Loss and gradient norm at every theta_t, and the learning rate of every step. Its status is
+
+        - CONVERGED at `tol` or `loss_tol`, and with "auto" where no step that can be told from rounding lowers the loss;
+        - MAX_ITER after `max_iter` steps, or where `callback` ended it;
+        - DIVERGED where the loss, its gradient or the parameters overflowed: theta is then the last one before.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range, the loss is not finite at the start, or `learning_rate` is "auto" and the objective
+        has no ``linearize``.
+
+    Notes
+    -----
+    One loss and one gradient for each step; with ``nesterov`` a second gradient, at theta_t + beta d_t. Neither warns nor
+    prints. Memory of about five vectors of parameters. With "auto", eight products with J J.T, each about as dear as a
+    gradient, whenever the eigenvalue is computed. Losses of "auto" never rise by more than rounding,
+    1000 eps sqrt(L(theta_0) L(theta_t)).
+
+    References
+    ----------
+    :ref:`theory-exponential`, for the automatic rate; Polyak, 1964; Nesterov, 1983;
+    forecast in closed form by `underdetermined.descent.DescentForecast`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.objectives import LeastSquares
+    >>> from underdetermined.optimize import gradient_descent
+    >>> gradient_descent(LeastSquares([[1.0, 2.0]], [5.0]), np.zeros(2), learning_rate=0.2, max_iter=10).theta
+    array([1., 2.])
+    """
+    current, goal = check_start(theta, objective.n_parameters), Goal.checked(max_iter, tol, loss_tol)
+    rate, beta = _check_rate(learning_rate, method, objective), _check_momentum(momentum, method)
+    value, gradient = evaluate(objective, current)
+    if not is_finite(value, gradient):
+        raise ValueError("the loss or its gradient is not finite at theta: start from smaller parameters")
+    record = Record(goal, callback)
+    record.add(value, gradient)
+    if rate is None:
+        automatic = AutomaticRate(objective, value)
+        end, status = _descend_automatically(automatic, current, gradient, record)
+        return _trajectory(end, record, status, automatic.n_rejected)
+    end, status = _descend(objective, current, gradient, record, rate, beta, is_ahead=beta > 0.0 and method == "nesterov")
+    return _trajectory(end, record, status, 0)
+
+
+def _descend(
+    objective: Any, current: FloatArray, gradient: FloatArray, record: Record, rate: float, beta: float, *, is_ahead: bool
+) -> tuple[FloatArray, Status]:
+    """Steps of a constant rate, whatever the loss does."""
+    previous = current
+    while True:
+        status = _status(record, current)
+        if status is not None:
+            return current, status
+        with np.errstate(over="ignore", invalid="ignore"):
+            start = current + beta * (current - previous)
+            slope = objective.gradient(start) if is_ahead and is_finite(0.0, start) else gradient
+            following = start - rate * slope
+        value = np.nan
+        if is_finite(0.0, following):
+            value, slope = evaluate(objective, following)
+        if not is_finite(value, slope):
+            return current, Status.DIVERGED
+        following.flags.writeable = False
+        previous, current, gradient = current, following, slope
+        record.add(value, gradient, rate)
+
+
+def _descend_automatically(
+    automatic: AutomaticRate, current: FloatArray, gradient: FloatArray, record: Record
+) -> tuple[FloatArray, Status]:
+    """Steps that do not raise the loss."""
+    while True:
+        status = _status(record, current)
+        if status is not None:
+            return current, status
+        step = automatic.step(current, record.value[-1], gradient)
+        if step is None:
+            return current, Status.DIVERGED if automatic.is_overflown else Status.CONVERGED
+        current, value, gradient, rate = step
+        current.flags.writeable = False
+        record.add(value, gradient, rate)
+
+
+def _status(record: Record, theta: FloatArray) -> Status | None:
+    """Status of a run that ends here; None if it goes on."""
+    is_stopped = record.is_stopped_by_callback(theta)
+    if record.is_converged:
+        return Status.CONVERGED
+    return Status.MAX_ITER if is_stopped or record.is_exhausted else None
+
+
+def _trajectory(theta: FloatArray, record: Record, status: Status, n_rejected: int) -> Trajectory:
+    return Trajectory(
+        theta=theta.copy(),
+        value=np.array(record.value),
+        gradient_norm=np.array(record.gradient_norm),
+        status=status,
+        n_iter=record.n_iter,
+        learning_rate=np.array(record.size),
+        n_rejected=n_rejected,
+    )
+
+
+def _check_rate(learning_rate: Any, method: str, objective: Objective) -> float | None:
+    """Validated rate; None for an automatic one, where the objective and the method admit it."""
+    if not isinstance(learning_rate, str):
+        return check_number(learning_rate, "learning_rate", low_open=True)
+    if learning_rate != "auto":
+        raise ValueError(f"learning_rate={learning_rate!r}: pass a number greater than 0, or 'auto'")
+    if method in METHODS[1:]:
+        raise ValueError(
+            f"learning_rate='auto' does not fit method={method!r}, whose loss may rise: pass a number, or "
+            "method='gradient_descent'"
+        )
+    check_linearizable(objective, "learning_rate='auto'", "pass a number")
+    return None
+
+
+def _check_momentum(momentum: float, method: str) -> float:
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown: choose one of {', '.join(map(repr, METHODS))}")
+    beta = check_number(momentum, "momentum", high=1.0)
+    if beta and method == "gradient_descent":
+        raise ValueError(f"momentum={momentum!r} has no effect on {method!r}: use method='heavy_ball' or 'nesterov'")
+    return beta

@@ -1,0 +1,154 @@
+"""The linear system of a Gauss-Newton step: a residual, its Jacobian and a damping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underdetermined._linalg import column_norms, largest_eigenvalue
+from underdetermined._validation import available_memory
+from underdetermined.optimize._learning_rate import tangent_eigenvalue
+from underdetermined.solvers import solve
+from underdetermined.solvers.iterative import conjugate_gradients
+from underdetermined.solvers.preconditioners import nystrom
+from underdetermined.system import LinearSystem
+
+FloatArray = NDArray[np.float64]
+
+SOLVERS = ("auto", "direct", "cg")
+# Accuracy of a step by conjugate gradients; the next step corrects what is left.
+_CG_TOL = 1e-6
+_MAX_CG_ITER = 1000
+
+
+def select_solver(solver: str, order: int) -> str:
+    """Name the solver of systems of an order: "direct" where three matrices of it fit in half of the memory.
+
+    Parameters
+    ----------
+    solver : {"auto", "direct", "cg"}
+        The one asked for.
+    order : int
+        The smaller of the numbers q of residuals and p of parameters.
+
+    Returns
+    -------
+    str
+    """
+    if solver not in SOLVERS:
+        raise ValueError(f"solver={solver!r} is unknown: choose one of {', '.join(map(repr, SOLVERS))}")
+    if solver != "auto":
+        return solver
+    memory = available_memory()
+    return "direct" if memory is None or 3 * 8 * order**2 <= memory // 2 else "cg"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A step and what the linear model says of it.
+
+    Parameters
+    ----------
+    delta : ndarray of shape (p,)
+        The step.
+    residual_norm : float
+        Norm of rho + J delta.
+    """
+
+    delta: FloatArray
+    residual_norm: float
+
+
+class TangentSystem:
+    """The linear model of a residual at one iterate.
+
+    Parameters
+    ----------
+    linearization : Linearization
+        rho and J there.
+    solver : {"direct", "cg"}
+        How systems are solved.
+
+    Attributes
+    ----------
+    scale : float
+        lambda_max(J J.T), about; not finite where J overflows.
+    """
+
+    def __init__(self, linearization: Any, solver: str) -> None:
+        self.residual: FloatArray = linearization.residual
+        self._jacobian = linearization.jacobian
+        self._solver = solver
+        self._gram: FloatArray | None = None
+        n_residuals, n_parameters = self._jacobian.shape
+        if solver == "direct" and n_residuals <= n_parameters:
+            with np.errstate(over="ignore", invalid="ignore"):
+                gram = self._gram = linearization.gram()
+                self.scale = largest_eigenvalue(lambda v: gram @ v, n_residuals)
+        else:
+            self.scale = tangent_eigenvalue(self._jacobian)
+
+    def gradient(self) -> FloatArray:
+        """J.T rho.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._jacobian.rmatvec(self.residual)
+
+    def step(self, damping: float, offset: FloatArray | None, alpha: float) -> Step:
+        """Minimise |rho + J delta|^2 + alpha |offset + delta|^2 + damping |delta|^2.
+
+        With c = alpha + damping and delta = e - (alpha / c) offset, e minimises
+        |rho - (alpha / c) J offset + J e|^2 + c |e|^2: the same q x q system with another right-hand side.
+
+        Parameters
+        ----------
+        damping : float
+            mu >= 0.
+        offset : ndarray of shape (p,) or None
+            Distance from where the penalty is centred; None if alpha is 0.
+        alpha : float
+            Penalty >= 0.
+
+        Returns
+        -------
+        Step
+        """
+        right = -self.residual
+        if offset is not None:
+            shift = alpha / (alpha + damping) * offset
+            right = right + self._jacobian.matvec(shift)
+        delta, misfit = (self._direct if self._solver == "direct" else self._iterate)(right, alpha + damping)
+        return Step(delta if offset is None else delta - shift, misfit)
+
+    def _direct(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
+        solution = solve(LinearSystem(self._jacobian, right, gram=self._gram), alpha=damping)
+        return solution.coef[:, 0], float(solution.residual_norm[0])
+
+    def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
+        """Conjugate gradients on the short side; neither Gram matrix is formed."""
+        jacobian = self._jacobian
+        is_wide = jacobian.shape[0] <= jacobian.shape[1]
+
+        def apply(vectors: FloatArray) -> FloatArray:
+            image = jacobian.matmat(jacobian.rmatmat(vectors)) if is_wide else jacobian.rmatmat(jacobian.matmat(vectors))
+            return image + damping * vectors
+
+        order = min(jacobian.shape)
+        column = right[:, np.newaxis]
+        solution, _, _ = conjugate_gradients(
+            apply,
+            nystrom(apply, order),
+            column if is_wide else jacobian.rmatmat(column),
+            rtol=_CG_TOL,
+            smallest=0.0,
+            max_iter=min(_MAX_CG_ITER, 10 * order + 100),
+        )
+        delta = jacobian.rmatmat(solution) if is_wide else solution
+        return delta[:, 0], float(column_norms(column - jacobian.matmat(delta))[0])
