@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from underdetermined._validation import check_number
 from underdetermined.exponential._concentration_text import report_html, report_text
+from underdetermined.exponential._safety import PREDICTION_LIMIT, SPREAD_LIMIT, TRAINING_LIMIT
 
-# Beyond the first, exp(z) / exp(-z) is lost in rounding; then the loss and the Gram matrix overflow; then exp itself.
-_ROUNDING, _TRAINING, _PREDICTION = 18.0, 350.0, 709.0
 # Norms where condition and variance are moderate.
 _LOW, _HIGH = 0.75, 1.0
 
@@ -142,13 +141,13 @@ class ConcentrationReport:
     @property
     def verdict(self) -> str:
         """What the largest exponent allows, in one sentence."""
-        if self.largest_exponent <= _ROUNDING:
+        if 2.0 * self.largest_exponent <= SPREAD_LIMIT:
             return "training and prediction do not overflow"
-        if self.largest_exponent <= _TRAINING:
-            return f"nothing overflows, but beyond {_ROUNDING:g} rounding hides the small summands beside the large ones"
-        if self.largest_exponent <= _PREDICTION:
-            return f"beyond {_TRAINING:g} the loss overflows: predictions alone are possible"
-        return f"beyond {_PREDICTION:g} exp overflows: rescale the rows"
+        if self.largest_exponent <= TRAINING_LIMIT:
+            return f"nothing overflows, but neurons that are more than {SPREAD_LIMIT:g} apart no longer add up"
+        if self.largest_exponent <= PREDICTION_LIMIT:
+            return f"beyond {TRAINING_LIMIT:g} the loss overflows: predictions alone are possible"
+        return f"beyond {PREDICTION_LIMIT:.5g} exp overflows: rescale the rows"
 
     @property
     def width_for_half(self) -> float:

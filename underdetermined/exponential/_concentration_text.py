@@ -78,9 +78,11 @@ def _sections(report: Any) -> list[Section]:
         ("recommended factor of the rows", f"{report.row_scale:.3g}"),
     ]
     entries = [
-        ("relative standard error: least, median, largest", f"{least} {middle} {most}"),
+        ("relative standard error, least", least),
+        ("relative standard error, median", middle),
+        ("relative standard error, largest: diagonal of the longest row", most),
         ("standard errors can be measured", "no, tails are heavy" if report.is_heavy_tailed else "yes"),
-        ("diagonal of the longest row, median over expectation, about", _magnitude(report.log_median_ratio)),
+        ("diagonal of the longest row: median over expectation, about", _magnitude(report.log_median_ratio)),
         ("root mean square of the Frobenius distance", _magnitude(report.log_error_norm)),
         ("the same, over the norm of the expectation", _magnitude(report.log_relative_error_norm)),
     ]
