@@ -14,8 +14,8 @@ FloatArray = NDArray[np.float64]
 Group = tuple[slice, ...]
 Block = list[slice]
 
-# Rows and neurons of a tile, which stays in the cache of a core between its product and the sums that it goes into.
-ROWS, NEURONS = 256, 512
+# Rows of a tile, and neurons: a few panels for the threads, each wide enough for the BLAS.
+ROWS, NEURONS = 256, (512, 2048)
 # Entries of a block of rows: few where that keeps it in the cache, at most 128 MiB where one block spans many neurons.
 CACHED, KEPT = 2**20, 2**24
 
@@ -42,26 +42,33 @@ class ExponentialTiles:
         Whether the second half of the neurons repeats the first with opposite coefficients.
     n_jobs : int or None
         Threads.
+    keeps : bool, default=False
+        Whether all tiles are to be kept where n m allows it: then no exponential is ever computed twice.
     """
 
     def __init__(
-        self, inputs: FloatArray, shift: FloatArray | None, weights: FloatArray, is_paired: bool, n_jobs: int | None
+        self,
+        inputs: FloatArray,
+        shift: FloatArray | None,
+        weights: FloatArray,
+        is_paired: bool,
+        n_jobs: int | None,
+        *,
+        keeps: bool = False,
     ) -> None:
         n, m = len(inputs), weights.shape[1]
         self.inputs, self.shift, self.weights, self.n_jobs = inputs, shift, weights, n_jobs
         half = m // 2 if is_paired else 0
-        first = slices(half or m, NEURONS)
+        width = min(NEURONS[1], max(NEURONS[0], -(-(half or m) // 512) * 64))
+        first = slices(half or m, width)
         # Neurons whose tiles go into one sum; a pair of panels that are cut alike and so rounded alike.
-        self.groups = [
-            (part, slice(part.start + half, part.stop + half)) if half else (part,) for part in first
-        ]
+        self.groups = [(part, slice(part.start + half, part.stop + half)) if half else (part,) for part in first]
         self.panels = [part for position in zip(*self.groups, strict=True) for part in position]
         self.height = min(ROWS, n, max(32, KEPT // m))
         count = max(1, CACHED // (m * self.height))
         rows = slices(n, self.height)
         self.blocks = [rows[start : start + count] for start in range(0, len(rows), count)]
-        # Where everything can be kept, no exponential is computed twice.
-        self._keeps, self._done = n * m <= KEPT, False
+        self._keeps, self._done = keeps and n * m <= KEPT, False
         self._buffer = np.empty(m * (n if self._keeps else min(n, count * self.height)))
 
     def compute(self, rows: slice, neurons: slice, out: FloatArray) -> FloatArray:
@@ -149,7 +156,7 @@ class ExponentialTiles:
         block: Block | None = None,
         panels: list[slice] | None = None,
     ) -> None:
-        """Visit every tile, panel by panel, each of which belongs to one thread that goes down its rows.
+        """Visit tiles panel by panel; a panel belongs to one thread, which goes down the rows.
 
         Parameters
         ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 from underdetermined.blocks import scratch
 
@@ -51,3 +52,19 @@ def outer(left: FloatArray, right: FloatArray) -> FloatArray:
     ndarray of shape (n, m)
     """
     return left * right.T if left.shape[1] == 1 else left @ right.T
+
+
+def add_product(left: FloatArray, right: FloatArray, out: FloatArray) -> None:
+    """Add left.T @ right to an array, without a temporary one.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n, d)
+        First factor, C-contiguous.
+    right : ndarray of shape (n, m)
+        Second factor, C-contiguous.
+    out : ndarray of shape (d, m)
+        C-contiguous; overwritten.
+    """
+    # BLAS reads columns: to it all three arrays are their transposes.
+    blas.dgemm(1.0, right.T, left.T, beta=1.0, c=out.T, trans_b=1, overwrite_c=1)

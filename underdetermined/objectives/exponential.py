@@ -15,7 +15,7 @@ from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
 from underdetermined.objectives._exponential_tiles import ExponentialTiles
 from underdetermined.objectives._linearization import Linearization
 from underdetermined.objectives._loss import half_square
-from underdetermined.objectives._tiles import outer
+from underdetermined.objectives._tiles import add_product, outer
 
 FloatArray = NDArray[np.float64]
 
@@ -81,7 +81,9 @@ class Exponential:
         if layer.activation.name != "exp":
             raise ValueError(f"the feature map has activation {layer.activation.name!r}: pass one with 'exp'")
         if layer.biases is not None:
-            raise ValueError("the feature map has biases: multiply coef by exp(biases), or append a column of ones to X, and pass none")
+            raise ValueError(
+                "the feature map has biases: multiply coef by exp(biases), or append a column of ones to X, and pass none"
+            )
         if inputs.shape[1] != layer.n_inputs:
             raise ValueError(
                 f"X has {inputs.shape[1]} columns and the feature map {layer.n_inputs} inputs: pass matching ones"
@@ -153,11 +155,12 @@ class Exponential:
         with np.errstate(over="ignore"):
             return factor * np.einsum("ij,ij->i", self.X, self.X) if factor else None
 
-    def _tiles(self, theta: ArrayLike) -> ExponentialTiles:
+    def _tiles(self, theta: ArrayLike, *, keeps: bool = False) -> ExponentialTiles:
         last = self.output_weights
         half = len(last) // 2
         is_paired = 2 * half == len(last) and bool((last[:half] == -last[half:]).all())
-        return ExponentialTiles(self.X, self._shift(), self._weights(theta), is_paired, self.feature_map.n_jobs)
+        n_jobs = self.feature_map.n_jobs
+        return ExponentialTiles(self.X, self._shift(), self._weights(theta), is_paired, n_jobs, keeps=keeps)
 
     def _residual(self, tiles: ExponentialTiles, after: Any = None) -> FloatArray:
         last = self.output_weights
@@ -237,8 +240,9 @@ class Exponential:
             Its gradient.
         """
         tiles, last = self._tiles(theta), self.output_weights
-        gradient = np.zeros(tiles.weights.shape)
-        is_single = last.shape[1] == 1
+        d, is_single = self.X.shape[1], last.shape[1] == 1
+        # Panel by panel, so that BLAS can add to each in place.
+        slopes = np.zeros(self.n_parameters)
 
         def back(block: list[slice], residual: FloatArray) -> None:
             whole = slice(block[0].start, block[-1].stop)
@@ -250,14 +254,16 @@ class Exponential:
             def add(rows: slice, neurons: slice, tile: FloatArray) -> None:
                 local = slice(rows.start - whole.start, rows.stop - whole.start)
                 factors = tile if is_single else outer(weighted[local], last[neurons]) * tile
-                gradient[:, neurons] += inputs[local].T @ factors
+                add_product(inputs[local], factors, slopes[d * neurons.start : d * neurons.stop].reshape(d, -1))
 
             tiles.visit_panels(add, block=block)
 
         residual = self._residual(tiles, back)
-        if is_single:
+        gradient = np.empty(tiles.weights.shape)
+        for neurons in tiles.panels:
+            panel = slopes[d * neurons.start : d * neurons.stop].reshape(d, -1)
             with np.errstate(over="ignore", invalid="ignore"):
-                gradient *= last[:, 0]
+                np.multiply(panel, last[neurons, 0] if is_single else 1.0, out=gradient[:, neurons])
         return self._loss(residual), gradient.ravel()
 
     def linearize(self, theta: ArrayLike) -> Linearization:
@@ -275,7 +281,7 @@ class Exponential:
         Linearization
             Its Gram matrix costs n^2 m flops for one output; k (k + 1) n^2 m for k of them.
         """
-        tiles, root = self._tiles(theta), np.sqrt(self.sample_weight)[:, np.newaxis]
+        tiles, root = self._tiles(theta, keeps=True), np.sqrt(self.sample_weight)[:, np.newaxis]
         residual = self._residual(tiles)
         with np.errstate(over="ignore", invalid="ignore"):
             weighted = root * residual
