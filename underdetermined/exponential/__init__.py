@@ -6,6 +6,8 @@
 ('exp', (3, 4), (4, 1))
 """
 
+from underdetermined.exponential._certificate import ExponentialCertificate
+from underdetermined.exponential._certify import certify
 from underdetermined.exponential._concentration import concentration_report
 from underdetermined.exponential._concentration_result import ConcentrationReport
 from underdetermined.exponential._draw import draw_network
@@ -15,6 +17,8 @@ from underdetermined.exponential._safety import ExponentRange, check_exponents
 __all__ = [
     "ConcentrationReport",
     "ExponentRange",
+    "ExponentialCertificate",
+    "certify",
     "check_exponents",
     "concentration_report",
     "draw_network",

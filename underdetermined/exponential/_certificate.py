@@ -1,0 +1,127 @@
+"""What a certificate of an exponential network says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import ceil, exp, inf, isfinite, log, log1p
+from typing import Any
+
+from underdetermined._validation import check_count, check_number
+
+
+@dataclass(frozen=True)
+class ExponentialCertificate:
+    """Whether gradient descent is proved to fit the targets from here, how fast, and how far it goes.
+
+    If `is_certified`, full-batch gradient descent on the hidden weights, without momentum and decay and with learning rates
+    of at most `max_learning_rate`, converges to weights that fit the targets exactly; the whole path is no longer than
+    `distance`.
+
+    Parameters
+    ----------
+    is_certified : bool
+        Whether `h` < 1, and `learning_rate` is not too large.
+    reason : str
+        Why, or why not, in one sentence.
+    h : float
+        ``(growth + 2 curvature) |rho| / smallest_singular_value**2``, with rounding allowed for; inf where the Jacobian is
+        singular up to rounding. A learning rate beyond 1 / |J|^2 makes it larger.
+    residual_norm : float
+        Norm of sqrt(sample_weight) times the residual, |rho|, as computed.
+    smallest_singular_value, largest_singular_value : float
+        Bounds on the singular values of the Jacobian J of rho, from below and from above.
+    growth : float
+        alpha: for a residual of norm 1, the gradient moves no exponent <w_r, x_i> faster than this.
+    curvature : float
+        beta: the Jacobian changes no faster than this with the distance, before exponentials have grown.
+    drift : float
+        kappa: every exponential stays within factors exp(-kappa) and exp(kappa) of what it is here.
+    distance : float
+        R: length of the path of all weights, and so a bound on how far they move.
+    neuron_distance : float
+        Length of the path of the weights of any one neuron.
+    learning_rate : float
+        The learning rate that was asked for, else `max_learning_rate`.
+    relative_step : float
+        ``learning_rate`` times the largest |J|^2 on the path.
+    max_learning_rate : float
+        Largest learning rate that is certified; zero if there is none.
+    rate : float
+        Every step at `learning_rate` takes the loss to at most ``1 - rate`` of itself.
+    width_needed : float
+        Width at which a network drawn alike would be certified, extrapolated: m h^2 where the scale shrinks like
+        1 / sqrt(m), and m h where it is 1.
+
+    References
+    ----------
+    :ref:`theory-exponential-certificate`.
+    """
+
+    is_certified: bool
+    reason: str
+    h: float
+    residual_norm: float
+    smallest_singular_value: float
+    largest_singular_value: float
+    growth: float
+    curvature: float
+    drift: float
+    distance: float
+    neuron_distance: float
+    learning_rate: float
+    relative_step: float
+    max_learning_rate: float
+    rate: float
+    width_needed: float
+
+    def n_steps(self, tol: float) -> float:
+        """Steps after which the residual is certified to have fallen to a share.
+
+        Parameters
+        ----------
+        tol : float
+            The share, in (0, 1).
+
+        Returns
+        -------
+        int or float
+            Steps at `learning_rate`; inf without a certificate, or if it is too small for a number of steps.
+        """
+        tol = check_number(tol, "tol", low_open=True, high=1.0)
+        steps = log(tol) / self._logarithm() if self.is_certified and self.rate > 0.0 else inf
+        return max(ceil(steps), 1) if isfinite(steps) else inf
+
+    def loss_bound(self, step: int) -> float:
+        """Certified bound on the loss after some steps, ``|rho|**2 (1 - rate)**step / 2``.
+
+        Parameters
+        ----------
+        step : int
+            Steps from here, at `learning_rate`.
+
+        Returns
+        -------
+        float
+            inf without a certificate.
+        """
+        step = check_count(step, "step", low=0)
+        if not self.is_certified:
+            return inf
+        return 0.5 * self.residual_norm**2 * (exp(2.0 * step * self._logarithm()) if step else 1.0)
+
+    def _logarithm(self) -> float:
+        """Logarithm of the factor of one step on the residual."""
+        return 0.5 * log1p(-self.rate) if self.rate < 1.0 else -inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in types that JSON knows.
+
+        Returns
+        -------
+        dict
+            Numbers that are not finite are None.
+        """
+        return {
+            name: None if isinstance(value, float) and not isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
