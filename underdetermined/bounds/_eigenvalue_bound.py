@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 from underdetermined.bounds._bound import Assumption
-from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._kernel_problem import KernelProblem
+
+Problem = TypeVar("Problem", bound=KernelProblem)
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,13 @@ class EigenvalueBound:
 
 
 def lower_bound(
-    problem: EigenvalueProblem, name: str, compute: Callable[[EigenvalueProblem], float], statement: str, condition: str
+    problem: Problem, name: str, compute: Callable[[Problem], float], statement: str, condition: str
 ) -> EigenvalueBound:
     """Lower bound that is positive exactly where its condition holds.
 
     Parameters
     ----------
-    problem : EigenvalueProblem
+    problem : KernelProblem
         The data.
     name : str
         Name of the result.
@@ -88,7 +90,7 @@ def lower_bound(
     EigenvalueBound
     """
     if problem.flaw:
-        value, condition = 0.0, f"no row is zero, hardly ever seen, or equal to another; {problem.flaw}"
+        value, condition = 0.0, f"no row is zero, or nearly so, or equal to another; {problem.flaw}"
     else:
         value = max(0.0, float(compute(problem)))
     return EigenvalueBound(name, value, "lower", statement, (Assumption(condition, value > 0.0),))

@@ -8,7 +8,8 @@ import numpy as np
 
 from underdetermined._linalg import EPS
 from underdetermined.bounds._eigenvalue_bound import EigenvalueBound, lower_bound
-from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem, FloatArray
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._kernel_problem import FloatArray
 
 _STEPS = 60
 _CLOSE = 1e-10

@@ -8,14 +8,15 @@ import numpy as np
 from scipy.special import ndtr
 
 from underdetermined._linalg import EPS
+from underdetermined.bounds._dominance import Dominance
 from underdetermined.bounds._eigenvalue_bound import EigenvalueBound, lower_bound
-from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem, FloatArray
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._kernel_problem import FloatArray
 
 # Degrees up to which the weights are summed, for one threshold and for several; beyond, their tail has a closed form.
 _SUMMED = {True: 2**18, False: 2**14}
 _DEGREES = np.unique(np.concatenate([np.arange(60.0), np.round(60.0 * 1.09 ** np.arange(751.0))]))
 _FULL = 0.999
-_NEGLIGIBLE = -45.0
 # Thresholds closer than the first, relative to their size, are one; the second covers that, the recursion and the powers.
 _SAME, _SAFETY = 1e-12, 1e-9
 
@@ -60,7 +61,10 @@ def eigenvalue_hermite(problem: EigenvalueProblem) -> EigenvalueBound:
 
 
 def _value(problem: EigenvalueProblem) -> float:
-    dominance = _Dominance(problem)
+    lengths = np.sqrt(problem.squares)
+    inputs, bias = problem.norms / lengths, problem.bias_scale / lengths
+    cosines = np.abs(problem.cosines * np.outer(inputs, inputs) + np.outer(bias, bias)) + problem.angle_error
+    dominance = Dominance(cosines, problem.separations - problem.angle_error)
     # Dominance grows with the degree, so that bisection finds the first degree of use.
     first, last = 0, _DEGREES.size
     while first < last:
@@ -82,45 +86,6 @@ def _value(problem: EigenvalueProblem) -> float:
     shared = np.searchsorted(thresholds, problem.thresholds, side="right") - 1
     tails = _tails(thresholds, np.array(degrees))[:, shared]
     return (1.0 - _SAFETY) * float((problem.squares * (growth * tails).sum(axis=0)).min())
-
-
-class _Dominance:
-    """Values g_ki of all rows, from pairs that shrink to those that still matter."""
-
-    def __init__(self, problem: EigenvalueProblem) -> None:
-        n = problem.n_rows
-        lengths = np.sqrt(problem.squares)
-        inputs, bias = problem.norms / lengths, problem.bias_scale / lengths
-        cosines = np.abs(problem.cosines * np.outer(inputs, inputs) + np.outer(bias, bias)) + problem.angle_error
-        chords = np.maximum(problem.separations - problem.angle_error, 0.0)
-        is_pair = ~np.eye(n, dtype=bool)
-        self.rows = np.nonzero(is_pair)[0]
-        self.cosines = np.minimum(cosines[is_pair], 1.0)
-        with np.errstate(divide="ignore"):
-            self.logs = np.log1p(-np.minimum(chords[is_pair] ** 2 / 2.0, 1.0))
-        self.base = np.full(n, 1.0 - 64.0 * EPS)
-        is_parallel = self.logs == 0.0
-        self.base -= np.bincount(self.rows[is_parallel], self.cosines[is_parallel], n)
-        self._keep(~is_parallel)
-
-    def _keep(self, chosen: np.ndarray) -> None:
-        self.rows, self.cosines, self.logs = self.rows[chosen], self.cosines[chosen], self.logs[chosen]
-
-    def at(self, degree: float) -> FloatArray:
-        """g (n,) of a degree."""
-        # The power zero is one, also of a cosine of zero.
-        powers = np.exp(degree * self.logs) if degree else np.ones_like(self.logs)
-        return self.base - np.bincount(self.rows, self.cosines * powers, self.base.size)
-
-    def drop(self, degree: float) -> None:
-        """Forget pairs whose powers are below rounding from this degree on."""
-        if degree:
-            self._keep(degree * self.logs > _NEGLIGIBLE)
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether no pair is left that changes with the degree."""
-        return self.rows.size == 0
 
 
 def _tails(thresholds: FloatArray, degrees: FloatArray) -> FloatArray:

@@ -10,7 +10,8 @@ from scipy.special import ndtr
 from underdetermined._linalg import EPS
 from underdetermined.blocks import slices
 from underdetermined.bounds._eigenvalue_bound import EigenvalueBound, lower_bound
-from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem, FloatArray
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._kernel_problem import FloatArray
 
 _BLOCK = 128
 _GOLDEN = 0.6180339887498949

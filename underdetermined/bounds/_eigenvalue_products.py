@@ -7,7 +7,8 @@ from scipy.linalg import eigvalsh
 
 from underdetermined._linalg import EPS
 from underdetermined.bounds._eigenvalue_bound import EigenvalueBound, lower_bound
-from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem, FloatArray
+from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
+from underdetermined.bounds._kernel_problem import FloatArray, KernelProblem
 
 
 def eigenvalue_schur(problem: EigenvalueProblem) -> EigenvalueBound:
@@ -71,13 +72,13 @@ def _smallest(matrix: FloatArray, problem: EigenvalueProblem) -> float:
     return float(eigvalsh(matrix)[0]) - (2.0 * n + d + 16.0) * EPS * float(np.trace(matrix))
 
 
-def eigenvalue_upper(problem: EigenvalueProblem) -> EigenvalueBound:
+def eigenvalue_upper(problem: KernelProblem) -> EigenvalueBound:
     """Smaller eigenvalue of the worst pair of rows; ``lambda_min <= 2 Q(bias) - max_ij |H_ij|`` for unit rows.
 
     Parameters
     ----------
-    problem : EigenvalueProblem
-        Rows, bias and kernel.
+    problem : KernelProblem
+        Rows, settings and kernel, such as an `EigenvalueProblem`.
 
     Returns
     -------
@@ -108,13 +109,13 @@ def eigenvalue_upper(problem: EigenvalueProblem) -> EigenvalueBound:
     return EigenvalueBound("upper", value, "upper", "No eigenvalue of two rows alone is below the smallest of all rows.")
 
 
-def eigenvalue_trace(problem: EigenvalueProblem) -> EigenvalueBound:
+def eigenvalue_trace(problem: KernelProblem) -> EigenvalueBound:
     """Mean of the eigenvalues, ``lambda_min <= trace(H) / n``; ``2 Q(bias)`` for unit rows.
 
     Parameters
     ----------
-    problem : EigenvalueProblem
-        Rows, bias and kernel.
+    problem : KernelProblem
+        Rows, settings and kernel, such as an `EigenvalueProblem`.
 
     Returns
     -------

@@ -85,7 +85,7 @@ def _number(column: int) -> str:
 def _question(result: Any) -> str:
     resolved = "" if result.is_resolved else ", which is within its rounding errors"
     return (
-        "Smallest eigenvalue of the bias-generalised tangent kernel: "
+        f"Smallest eigenvalue of the {result.problem.kernel_name}: "
         f"{result.exact:.6g}, with rounding errors up to {result.rounding:.2g}{resolved}."
     )
 

@@ -14,6 +14,7 @@ from underdetermined.bounds._eigenvalue_jump import eigenvalue_jump, eigenvalue_
 from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
 from underdetermined.bounds._eigenvalue_products import eigenvalue_schur, eigenvalue_trace, eigenvalue_upper
 from underdetermined.bounds._eigenvalue_text import eigenvalue_html, eigenvalue_text
+from underdetermined.bounds._kernel_problem import KernelProblem
 
 _RESULTS = (
     eigenvalue_gershgorin,
@@ -33,8 +34,8 @@ class EigenvalueBounds:
 
     Parameters
     ----------
-    problem : EigenvalueProblem
-        Rows, bias and kernel.
+    problem : KernelProblem
+        Rows, settings and kernel, such as an `EigenvalueProblem`.
     exact : float
         Smallest eigenvalue as computed from the kernel.
     rounding : float
@@ -43,7 +44,7 @@ class EigenvalueBounds:
         All results, each with a name of its own.
     """
 
-    problem: EigenvalueProblem
+    problem: KernelProblem
     exact: float
     rounding: float
     bounds: tuple[EigenvalueBound, ...]
@@ -93,9 +94,7 @@ class EigenvalueBounds:
         low, high = f"{norms.min():.3g}", f"{norms.max():.3g}"
         lengths = f"of norm {low}" if low == high else f"of norms {low} to {high}"
         rows, inputs = (f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((n, "row"), (d, "input")))
-        scale = self.problem.bias_scale
-        biases = f"bias scale {scale:.3g}" if scale else "biases not trained"
-        return f"{rows} {lengths}, {inputs}; bias {self.problem.bias:.3g}, {biases}"
+        return f"{rows} {lengths}, {inputs}; {self.problem.settings}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the rows and the kernel, in types that JSON knows.
@@ -108,8 +107,7 @@ class EigenvalueBounds:
         return {
             "rows": self.problem.n_rows,
             "inputs": self.problem.inputs.shape[1],
-            "bias": self.problem.bias,
-            "bias_scale": self.problem.bias_scale,
+            **self.problem.options,
             "exact": self.exact,
             "rounding": self.rounding,
             "is_resolved": self.is_resolved,
