@@ -28,15 +28,19 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
         n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
-        vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
-        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
-        or another width then computes all features anew.
+        vectorised function of an array (which must be importable for pickling). "positive_softmax" and "positive_gaussian"
+        are exponentials with a row shift, whose products are those of the softmax kernel ``exp(t^2 <x, z>)`` and of the
+        Gaussian kernel ``exp(-t^2 |x - z|^2 / 2)`` in the mean, t = ``weight_scale``, see Notes.
+    sampler : str, default="gaussian"
+        Distribution of the hidden weights: "gaussian", "antithetic", "sphere", "orthogonal", "orthogonal_antithetic" or
+        "sobol", see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to their leverage on the
+        training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows or another width then
+        computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
-        Standard deviation of a hidden bias; 0 leaves the biases out.
+        Standard deviation of a hidden bias; 0 leaves the biases out. Ignored by positive features, where a bias would be a
+        random factor of the feature and nothing else.
     alpha : float or "loo", default="loo"
         Ridge penalty on ``sum_i w_i |y_i - f(x_i)|^2 + alpha |coef|^2``, with features that carry the factor
         ``1 / sqrt(width)``. "loo" minimises the leave-one-out error over a grid, see Notes. 0 interpolates with the
@@ -92,7 +96,7 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
     random_weights_ : ndarray of shape (n_features_in_, width_)
         Hidden weights.
     random_offset_ : ndarray of shape (width_,)
-        Hidden biases, zero if ``bias_scale=0``.
+        Hidden biases, zero if there are none.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -104,6 +108,8 @@ class RandomFeatureClassifier(ClassifierMixin, RandomFeatureModel):
 
     Notes
     -----
+    The notes of `RandomFeatures` say what positive features are good for.
+
     `predict_proba` is the point of the probability simplex nearest to the fitted columns (two classes: (1 + d) / 2
     for the decision value d, clipped). The true one-hot vector lies in that convex set, so the projection never
     increases the squared distance to it, and the most probable class is the predicted one. Nothing is calibrated.

@@ -31,15 +31,19 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
         n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
-        vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
-        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
-        or another width then computes all features anew.
+        vectorised function of an array (which must be importable for pickling). "positive_softmax" and "positive_gaussian"
+        are exponentials with a row shift, whose products are those of the softmax kernel ``exp(t^2 <x, z>)`` and of the
+        Gaussian kernel ``exp(-t^2 |x - z|^2 / 2)`` in the mean, t = ``weight_scale``, see Notes.
+    sampler : str, default="gaussian"
+        Distribution of the hidden weights: "gaussian", "antithetic", "sphere", "orthogonal", "orthogonal_antithetic" or
+        "sobol", see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to their leverage on the
+        training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows or another width then
+        computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
-        Standard deviation of a hidden bias; 0 leaves the biases out.
+        Standard deviation of a hidden bias; 0 leaves the biases out. Ignored by positive features, where a bias would be a
+        random factor of the feature and nothing else.
     random_state : int, RandomState instance or None, default=None
         Draws the seed of the hidden weights; an int makes fits repeatable.
     n_jobs : int or None, default=None
@@ -57,7 +61,7 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     random_weights_ : ndarray of shape (n_features_in_, width_)
         Hidden weights.
     random_offset_ : ndarray of shape (width_,)
-        Hidden biases, zero if ``bias_scale=0``.
+        Hidden biases, zero if there are none.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -71,6 +75,18 @@ class RandomFeatures(Versioned, CallbackSupportMixin, ClassNamePrefixFeaturesOut
     -----
     Cost n d width multiplications and n width activations; float32 inputs give float32 features. The notes of
     `RandomFeatureRegressor` say what an automatic width promises and costs.
+
+    Positive features are ``exp(<w, x> - t^2 |x|^2 / 2)`` for the softmax kernel and ``exp(<w, x> - t^2 |x|^2)`` for the
+    Gaussian one, with weights of standard deviation t = ``weight_scale``; with ``sampler="sphere"`` these are their kernels
+    for many inputs only. Long rows do not make them overflow, and estimates of the kernels are positive. Their relative
+    variance, which `underdetermined.kernels.positive_feature_variance` has for every sampler, grows like
+    ``exp(t^2 |x + z|^2)``: rows of norm up to 1 / t are served well, and there orthogonal and antithetic weights gain most.
+    A warning says where most rows are so long that ``width`` neurons miss the kernel. An automatic width is max(2 n, 512).
+    `underdetermined.kernels.softmax_kernel` and `underdetermined.kernels.gaussian_kernel` are exact.
+
+    References
+    ----------
+    :ref:`theory-positive-features`.
 
     Examples
     --------

@@ -28,15 +28,19 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
         n x width features would take at most 4 GiB. ``width_bound_`` says which and why; see Notes.
     activation : str, callable or Activation, default="relu"
         One of `underdetermined.activations.names`, possibly with a parameter as in ``"leaky_relu(0.1)"``, or a
-        vectorised function of an array (which must be importable for pickling).
-    sampler : {"gaussian", "sphere", "orthogonal", "sobol", "leverage"}, default="gaussian"
-        Distribution of the hidden weights; see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to
-        their leverage on the training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows
-        or another width then computes all features anew.
+        vectorised function of an array (which must be importable for pickling). "positive_softmax" and "positive_gaussian"
+        are exponentials with a row shift, whose products are those of the softmax kernel ``exp(t^2 <x, z>)`` and of the
+        Gaussian kernel ``exp(-t^2 |x - z|^2 / 2)`` in the mean, t = ``weight_scale``, see Notes.
+    sampler : str, default="gaussian"
+        Distribution of the hidden weights: "gaussian", "antithetic", "sphere", "orthogonal", "orthogonal_antithetic" or
+        "sobol", see `underdetermined.weights`. "leverage" draws Gaussian neurons in proportion to their leverage on the
+        training rows, see `underdetermined.neurons.sample_leverage`; every call that sees other rows or another width then
+        computes all features anew.
     weight_scale : float or "auto", default="auto"
         Standard deviation of a hidden weight; "auto" is ``1 / sqrt(n_inputs)``, for standardised inputs.
     bias_scale : float, default=1.0
-        Standard deviation of a hidden bias; 0 leaves the biases out.
+        Standard deviation of a hidden bias; 0 leaves the biases out. Ignored by positive features, where a bias would be a
+        random factor of the feature and nothing else.
     alpha : float or "loo", default="loo"
         Ridge penalty on ``sum_i w_i |y_i - f(x_i)|^2 + alpha |coef|^2``, with features that carry the factor
         ``1 / sqrt(width)``. "loo" minimises the leave-one-out error over a grid, see Notes. 0 interpolates with the
@@ -90,7 +94,7 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     random_weights_ : ndarray of shape (n_features_in_, width_)
         Hidden weights.
     random_offset_ : ndarray of shape (width_,)
-        Hidden biases, zero if ``bias_scale=0``.
+        Hidden biases, zero if there are none.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -108,15 +112,17 @@ class RandomFeatureRegressor(MultiOutputMixin, RegressorMixin, RandomFeatureMode
     operations and O(n^2 + (n + m) d) memory: above 2 GiB the n x m features are streamed, not held.
     The fitted estimator keeps the training rows for `partial_fit`, `widen` and `prune`.
 
+    The notes of `RandomFeatures` say what positive features are good for.
+
     ``width="auto"`` asks that, with probability 0.9 over the hidden weights, every eigenvalue of the Gram matrix is at
     least a tenth of what it is for infinitely many neurons: ``minimum_width(X, target="spectrum", epsilon=0.9)`` with
     max(8192, 64 n) sampled neurons, or the bound of importance sampling for ``sampler="leverage"``; other samplers keep
-    max(2 n, 512), and so do rows whose kernel is not resolved. It depends on the set of rows alone, not on their order,
-    the seed or the machine. The bound takes some 200 n^3 multiplications, and the fit up to 64 n^3. Measured for relu,
-    seconds of one core for bound and fit against those of max(2 n, 512): 0.05 and 0.006 at n = 100, 0.14 and 0.014 at
-    178 (wine), and 0.9 and 0.03 at 442 (diabetes), hence the limit of 256. What it buys is conditioning: scores of
-    five-fold cross-validation on wine, diabetes and subsets of other tables stayed within two standard errors of those
-    of max(2 n, 512). For many fits, take a number for ``width``.
+    max(2 n, 512), and so do positive features and rows whose kernel is not resolved. It depends on the set of rows alone,
+    not on their order, the seed or the machine. The bound takes some 200 n^3 multiplications, and the fit up to 64 n^3.
+    Measured for relu, seconds of one core for bound and fit against those of max(2 n, 512): 0.05 and 0.006 at n = 100, 0.14
+    and 0.014 at 178 (wine), and 0.9 and 0.03 at 442 (diabetes), hence the limit of 256. What it buys is conditioning:
+    scores of five-fold cross-validation on wine, diabetes and subsets of other tables stayed within two standard errors of
+    those of max(2 n, 512). For many fits, take a number for ``width``.
 
     ``alpha="loo"``, with p the smaller of n and the width: up to p = 4000 one eigendecomposition, 9 p^3 operations, gives
     the exact leave-one-out error of every penalty of the grid (p = 8000 for more rows than twice the width). Up to 16384

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.bounds import Assumption, WidthBound, WidthProblem, min_width_importance, minimum_width
-from underdetermined.estimators._layer import LEVERAGE
+from underdetermined.estimators._layer import LEVERAGE, is_positive
 
 __all__ = ["choose_width", "rule_of_thumb"]
 
@@ -70,6 +70,8 @@ def rule_of_thumb(n_rows: int) -> int:
 def _affordable_bound(estimator: Any, inputs: Any) -> tuple[WidthBound | None, str]:
     """Return the recommended bound, or why it is not to be had."""
     n_rows, n_inputs = inputs.shape
+    if is_positive(estimator.activation):
+        return None, "the bounds do not speak of positive features"
     if estimator.sampler not in ("gaussian", LEVERAGE):
         return None, f"the bounds do not speak of sampler={estimator.sampler!r}"
     if n_rows > BOUND_ROWS:

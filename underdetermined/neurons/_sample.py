@@ -29,6 +29,7 @@ def sample_leverage(
     activation: str | Activation | Callable[[np.ndarray], np.ndarray] = "relu",
     weight_scale: float | str = "auto",
     bias_scale: float = 1.0,
+    row_shift: float = 0.0,
     pool: int | None = None,
     seed: int = 0,
     n_jobs: int | None = None,
@@ -51,6 +52,8 @@ def sample_leverage(
         Standard deviation of the hidden weights in the pool; "auto" is ``1 / sqrt(d)``.
     bias_scale : float, default=1.0
         Standard deviation of the biases in the pool; 0 means no biases.
+    row_shift : float, default=0.0
+        As `FeatureMap` takes it.
     pool : int or None, default=None
         Neurons in the pool; None is ``max(16 n, 1024)``.
     seed : int, default=0
@@ -105,7 +108,7 @@ def sample_leverage(
     weights, biases = sample_gaussian(d, size, seed=seed)
     weights *= d**-0.5 if weight_scale == "auto" else check_number(weight_scale, "weight_scale", low_open=True)
     biases *= check_number(bias_scale, "bias_scale")
-    layer = FeatureMap(weights, biases if bias_scale else None, activation, n_jobs=n_jobs)
+    layer = FeatureMap(weights, biases if bias_scale else None, activation, n_jobs=n_jobs, row_shift=row_shift)
     with single_threaded_blas():  # scores must not depend on the number of threads
         scores = leverage_scores(layer.operator(rows))
     scores = scores if scores.any() else np.ones(size)
@@ -119,4 +122,5 @@ def sample_leverage(
         activation,
         scale=factors,
         n_jobs=n_jobs,
+        row_shift=row_shift,
     )

@@ -58,9 +58,7 @@ def sample_sobol(n_inputs: int, width: int, *, seed: int, start: int = 0) -> Sam
         engine = qmc.Sobol(n_inputs + 1, bits=SOBOL_BITS, seed=np.random.Generator(np.random.Philox(seed)))
         if index:
             engine.fast_forward(index * SOBOL_BLOCK_LENGTH)
-        points = ndtri(
-            engine.random(SOBOL_BLOCK_LENGTH) + 0.5 ** (SOBOL_BITS + 1)
-        )  # half a step, so that 0 is never hit
+        points = ndtri(engine.random(SOBOL_BLOCK_LENGTH) + 0.5 ** (SOBOL_BITS + 1))  # half a step, so that 0 is never hit
         return points[:, :-1], points[:, -1]
 
     return assemble(block, SOBOL_BLOCK_LENGTH, n_inputs, width, start)

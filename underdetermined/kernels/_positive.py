@@ -1,0 +1,143 @@
+"""The two kernels that have positive random features, exactly."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from underdetermined._validation import check_matrix, check_memory, check_number
+from underdetermined.activations import get_activation
+from underdetermined.blocks import run_tiles, slices
+
+from ._functions import nngp_kernel
+
+_LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max))
+_ROW_ENTRIES = 2**16  # of a slab that is exponentiated while it is in cache
+
+
+def gaussian_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: float = 1.0) -> np.ndarray:
+    """Gaussian kernel, ``K[i, j] = exp(-weight_scale^2 |x_i - z_j|^2 / 2)``.
+
+    It is the mean of products of the positive features ``exp(<w, x> - t^2 |x|^2)`` with w ~ N(0, t^2 I), t = weight_scale.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Rows; float32 is accepted and everything is computed in float64.
+    Z : array_like of shape (n', d) or None, default=None
+        Other rows; None means X, and then the result is exactly symmetric, with ones on its diagonal.
+    weight_scale : float, default=1.0
+        Standard deviation t of the weights, positive: the inverse of the length scale.
+
+    Returns
+    -------
+    ndarray of shape (n, n'), float64
+        The kernel, between 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If X or Z is sparse, or not made of real numbers.
+    ValueError
+        If X or Z is not a finite matrix, their widths differ, or the scale is out of range.
+    MemoryError
+        If the kernel cannot fit in memory.
+    OverflowError
+        If the squared norm of a row overflows.
+
+    Notes
+    -----
+    n n' d multiplications and as many exponentials as entries. Rows that are near each other are subtracted before they are
+    squared, so that the error stays below 1e-12 however long they are. No sampling error: where n is some thousands, this
+    is cheaper than features that are accurate.
+
+    References
+    ----------
+    :ref:`theory-positive-features`.
+
+    Examples
+    --------
+    >>> from underdetermined.kernels import gaussian_kernel
+    >>> gaussian_kernel([[0.0], [1.0]], weight_scale=2.0).round(6)
+    array([[1.      , 0.135335],
+           [0.135335, 1.      ]])
+    """
+    # sin z + cos z has this kernel as well, and it has a compiled form.
+    return nngp_kernel(X, Z, activation="sin_cos", weight_scale=weight_scale)
+
+
+def softmax_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: float = 1.0) -> np.ndarray:
+    """Softmax kernel, ``K[i, j] = exp(weight_scale^2 <x_i, z_j>)``.
+
+    It is the mean of products of the positive features ``exp(<w, x> - t^2 |x|^2 / 2)`` with w ~ N(0, t^2 I) and
+    t = weight_scale. The weights of softmax attention are its rows over their sums.
+
+    Parameters
+    ----------
+    X : array_like of shape (n, d)
+        Rows; float32 is accepted and everything is computed in float64.
+    Z : array_like of shape (n', d) or None, default=None
+        Other rows; None means X, and then the result is exactly symmetric.
+    weight_scale : float, default=1.0
+        Standard deviation t of the weights, positive.
+
+    Returns
+    -------
+    ndarray of shape (n, n'), float64
+        The kernel.
+
+    Raises
+    ------
+    TypeError
+        If X or Z is sparse, or not made of real numbers.
+    ValueError
+        If X or Z is not a finite matrix, their widths differ, or the scale is out of range.
+    MemoryError
+        If the kernel cannot fit in memory.
+    OverflowError
+        If an entry overflows; the message has the exponent and the norms of the two rows.
+
+    Notes
+    -----
+    n n' d multiplications and as many exponentials as entries. The rounding of an exponent of size e is a relative error of
+    about e times the machine epsilon.
+
+    References
+    ----------
+    :ref:`theory-positive-features`.
+
+    Examples
+    --------
+    >>> from underdetermined.kernels import softmax_kernel
+    >>> softmax_kernel([[0.0], [1.0]], [[-1.0], [2.0]]).round(6)
+    array([[1.      , 1.      ],
+           [0.367879, 7.389056]])
+    """
+    scale = check_number(weight_scale, "weight_scale", low_open=True)
+    left = np.array(check_matrix(X, "X"), dtype=np.float64, order="C")
+    right = left if Z is None else np.array(check_matrix(Z, "Z"), dtype=np.float64, order="C")
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(f"X has {left.shape[1]} columns and Z has {right.shape[1]}: they must have the same")
+    check_memory(8 * len(left) * len(right), f"the {len(left)} x {len(right)} softmax kernel")
+    with np.errstate(all="ignore"):
+        left *= scale
+        if Z is not None:
+            right *= scale
+        kernel = left @ right.T
+        _refuse_overflow(kernel, left, right, scale)
+    exponential = get_activation("exp").apply
+    rows = slices(len(kernel), max(1, _ROW_ENTRIES // len(right)))
+    run_tiles(lambda part: exponential(kernel[part]), rows)
+    return kernel
+
+
+def _refuse_overflow(exponents: np.ndarray, left: np.ndarray, right: np.ndarray, scale: float) -> None:
+    """Raise for the largest exponent if its exponential overflows, or for one that is the difference of infinities."""
+    largest = float(exponents.max())  # nan if there is one
+    if largest <= _LARGEST_EXPONENT:
+        return
+    i, j = (int(index) for index in np.unravel_index(exponents.argmax(), exponents.shape))
+    norms = [np.linalg.norm(rows[index]) / scale for rows, index in ((left, i), (right, j))]
+    shown = f"is {largest:.5g} > {_LARGEST_EXPONENT:.5g}" if largest == largest else "overflows"
+    raise OverflowError(
+        f"the softmax kernel overflows float64: weight_scale**2 <x, z> {shown} for row {i} of X and row {j} of Z, of norms "
+        f"{norms[0]:.3g} and {norms[1]:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."
+    )
