@@ -16,9 +16,11 @@ from underdetermined._validation import check_memory
 from underdetermined.active_sets import SparseTrajectory, draw_network, train_active_sets
 from underdetermined.estimators._base import FLOATS
 from underdetermined.estimators._layer import draw_seed
+from underdetermined.estimators._norms import root_mean_square_norm
 from underdetermined.estimators._sparse_relu_bias import choose_bias
-from underdetermined.estimators._sparse_relu_inputs import root_mean_square_norm, to_sphere
-from underdetermined.estimators._sparse_relu_targets import standardized_rows
+from underdetermined.estimators._sparse_relu_inputs import to_sphere
+from underdetermined.estimators._steps import Steps
+from underdetermined.estimators._targets import standardized_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
 from underdetermined.objectives import SparseReLU
@@ -121,7 +123,7 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
             "coef_": coef[:, 0] * unit[0] if one_column else np.ascontiguousarray((coef * unit).T),
             "intercept_": mean[0] if one_column else mean,
         }
-        steps = _Steps(progress, data, learned)
+        steps = Steps(progress, data, learned, lambda state: state.feature_map)
         trajectory = train_active_sets(
             objective,
             learning_rate=self.learning_rate,
@@ -219,22 +221,6 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
         coef = self.coef_.reshape(-1, self.feature_map_.width).T
         values = self.feature_map_.operator(_prepare(X, self.row_constant_)).matmat(coef) + self.intercept_
         return values.astype(X.dtype, copy=False)
-
-
-class _Steps:
-    """The trainer's callback: one subtask for each step, begun and ended once the step is known to have been taken."""
-
-    def __init__(self, progress: Any, data: dict[str, Any], learned: dict[str, Any]) -> None:
-        self.progress, self.data, self.learned = progress, data, learned
-        self.is_stopped = False
-
-    def __call__(self, step: int, state: Any) -> bool:
-        if step:
-            task = self.progress.subcontext(task_name="iteration").call_on_fit_task_begin(**self.data)
-            self.is_stopped = task.call_on_fit_task_end(
-                **self.data, reconstruction_attributes=lambda: {**self.learned, "feature_map_": state.feature_map}
-            )
-        return self.is_stopped
 
 
 def _prepare(rows: np.ndarray, constant: float | None) -> np.ndarray:

@@ -43,8 +43,13 @@ class ExponentRange:
 
     @property
     def spread(self) -> float:
-        """Largest minus smallest z. Beyond 36 some neurons are rounding beside others."""
+        """Largest minus smallest z."""
         return self.largest - self.smallest
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the spread exceeds 36: some neurons then are rounding beside others, and training is slow."""
+        return self.spread > SPREAD_LIMIT
 
     def check(self, *, training: bool = False, remedy: str | None = None) -> None:
         """Refuse exponents that overflow float64.
