@@ -11,9 +11,9 @@ from scipy.sparse.linalg import LinearOperator
 from underdetermined._linalg import add_outer_gram, mirror_lower
 from underdetermined._matrix import TILE_ENTRIES
 from underdetermined._validation import check_memory
-from underdetermined.blocks import single_threaded_blas, slices
-from underdetermined.objectives._exponential_tiles import ExponentialTiles
-from underdetermined.objectives._tiles import outer
+from underdetermined.blocks import scratch, single_threaded_blas, slices
+from underdetermined.objectives._exponential_pull_back import PullBack
+from underdetermined.objectives._exponential_tiles import ExponentialTiles, Group
 
 FloatArray = NDArray[np.float64]
 
@@ -46,30 +46,29 @@ class ExponentialJacobian(LinearOperator):
         (d, m), k = tiles.weights.shape, last.shape[1]
         directions = np.ascontiguousarray(right, dtype=np.float64).T.reshape(-1, d, m)
 
-        def term(rows: slice, group: tuple[slice, ...], found: list[FloatArray]) -> FloatArray:
+        def term(rows: slice, group: Group, found: list[FloatArray]) -> FloatArray:
             result = np.zeros((rows.stop - rows.start, k, len(directions)))
             for neurons, tile in zip(group, found, strict=True):
+                change = scratch(tile.shape, tile.dtype)
                 for column, direction in enumerate(directions):
-                    result[:, :, column] += ((tiles.inputs[rows] @ direction[:, neurons]) * tile) @ last[neurons]
+                    np.matmul(tiles.inputs[rows], direction[:, neurons], out=change)
+                    change *= tile
+                    result[:, :, column] += change @ last[neurons]
             return result.reshape(len(result), -1)
 
-        with single_threaded_blas():
+        with single_threaded_blas(), _quiet():
             total = tiles.sum_over_neurons(term, k * len(directions))
-        return (self._root * total).reshape(-1, len(directions))
+            return (self._root * total).reshape(-1, len(directions))
 
     def _rmatmat(self, right: FloatArray) -> FloatArray:
-        tiles, last = self._tiles, self._last
-        (d, m), (n, k), width = tiles.weights.shape, (len(self._root), last.shape[1]), right.shape[1]
-        columns = [self._root * column.reshape(n, k) for column in np.asarray(right, dtype=np.float64).T]
-        result = np.zeros((width, d, m))
-
-        def add(rows: slice, neurons: slice, tile: FloatArray) -> None:
-            for column, residual in zip(result, columns, strict=True):
-                column[:, neurons] += tiles.inputs[rows].T @ (outer(residual[rows], last[neurons]) * tile)
-
-        with single_threaded_blas():
-            tiles.visit_panels(add)
-        return result.reshape(width, -1).T
+        columns = np.asarray(right, dtype=np.float64).T
+        result = np.empty((len(columns), self.shape[1]))
+        with single_threaded_blas(), _quiet():
+            for column, image in zip(columns, result, strict=True):
+                product = PullBack(self._tiles, self._last)
+                product.add(self._root * column.reshape(len(self._root), -1))
+                image[:] = product.result().ravel()
+        return result.T
 
     def _matvec(self, x: FloatArray) -> FloatArray:
         return self._matmat(np.reshape(x, (-1, 1)))[:, 0]
@@ -103,10 +102,31 @@ class ExponentialJacobian(LinearOperator):
             for part in slices(panel.shape[1], max(64, TILE_ENTRIES // (n * k))):
                 first = neurons.start + part.start
                 last = self._last[first : neurons.start + part.stop]
-                block = (panel[:, np.newaxis, part] * last.T).reshape(n * k, -1)
+                with _quiet():
+                    block = (panel[:, np.newaxis, part] * last.T).reshape(n * k, -1)
                 for j in range(d):
-                    columns = np.repeat(self._tiles.inputs[:, j], k)[:, np.newaxis]
-                    yield slice(j * m + first, j * m + first + len(last)), columns * block
+                    with _quiet():
+                        tile = np.repeat(self._tiles.inputs[:, j], k)[:, np.newaxis] * block
+                    yield slice(j * m + first, j * m + first + len(last)), tile
+
+    def row_tiles(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Stream J by rows: all outputs of some samples at a time.
+
+        Yields
+        ------
+        rows : slice
+            Rows of this tile.
+        tile : ndarray of shape (t, d m)
+            All columns of these rows.
+        """
+        tiles, last = self._tiles, self._last
+        (m, k), inputs = last.shape, self._root * tiles.inputs
+        for rows in slices(len(inputs), max(1, TILE_ENTRIES // (self.shape[1] * k))):
+            with _quiet():
+                activations = tiles.compute(rows, slice(0, m), np.empty((rows.stop - rows.start, m)))
+                outputs = activations[:, np.newaxis] * last.T
+                tile = inputs[rows, np.newaxis, :, np.newaxis] * outputs[:, :, np.newaxis]
+            yield slice(k * rows.start, k * rows.stop), tile.reshape(-1, self.shape[1])
 
     def gram(self) -> FloatArray:
         """J J.T, a new and exactly symmetric array.
@@ -121,25 +141,34 @@ class ExponentialJacobian(LinearOperator):
             If it cannot fit.
         """
         (n, _), k = self._tiles.inputs.shape, self._last.shape[1]
-        check_memory(8 * n**2 * (k**2 + 1 + (k > 1)), f"the {n * k} x {n * k} Gram matrix")
+        check_memory(8 * n**2 * (2 if k == 1 else k**2 + 4), f"the {n * k} x {n * k} Gram matrix")
         inner = np.zeros((n, n), order="F")
         add_outer_gram(inner, self._tiles.inputs)
-        if k == 1:
-            gram = np.zeros((n, n), order="F")
-            for neurons in self._tiles.panels:
-                add_outer_gram(gram, self._panel(neurons) * self._last[neurons, 0])
-            gram *= inner
-            return mirror_lower(gram)
-        mirror_lower(inner)
-        result = np.zeros((n, k, n, k))
+        with _quiet():
+            return self._gram_of_one(inner) if k == 1 else self._gram_of_many(mirror_lower(inner))
+
+    def _gram_of_one(self, inner: FloatArray) -> FloatArray:
+        gram = np.zeros_like(inner)
         for neurons in self._tiles.panels:
-            panel = self._panel(neurons)
-            for a in range(k):
-                for b in range(a + 1):
-                    result[:, a, :, b] += (panel * (self._last[neurons, a] * self._last[neurons, b])) @ panel.T
-        for a in range(k):
-            for b in range(a + 1):
-                block = np.tril(result[:, a, :, b])
-                result[:, a, :, b] = (block + np.tril(block, -1).T) * inner
-                result[:, b, :, a] = result[:, a, :, b]
+            add_outer_gram(gram, self._panel(neurons) * self._last[neurons, 0])
+        gram *= inner
+        return mirror_lower(gram)
+
+    def _gram_of_many(self, inner: FloatArray) -> FloatArray:
+        n, k = len(inner), self._last.shape[1]
+        result = np.zeros((n, k, n, k))
+        pairs = [(a, b) for a in range(k) for b in range(a + 1)]
+        for neurons in self._tiles.panels:
+            panel, last = self._panel(neurons), self._last[neurons]
+            for a, b in pairs:
+                result[:, a, :, b] += (panel * (last[:, a] * last[:, b])) @ panel.T
+        for a, b in pairs:
+            # Rounded products of a symmetric matrix need not be symmetric.
+            block = mirror_lower(result[:, a, :, b] * inner)
+            result[:, a, :, b] = result[:, b, :, a] = block
         return result.reshape(n * k, n * k)
+
+
+def _quiet() -> np.errstate:
+    """Overflow gives inf or nan without a warning, as in every method of an objective."""
+    return np.errstate(over="ignore", invalid="ignore")

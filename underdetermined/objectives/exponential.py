@@ -12,10 +12,10 @@ from underdetermined._validation import check_finite, check_matrix, check_sample
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
+from underdetermined.objectives._exponential_pull_back import PullBack
 from underdetermined.objectives._exponential_tiles import ExponentialTiles
 from underdetermined.objectives._linearization import Linearization
 from underdetermined.objectives._loss import half_square
-from underdetermined.objectives._tiles import add_product, outer
 
 FloatArray = NDArray[np.float64]
 
@@ -239,32 +239,17 @@ class Exponential:
         gradient : ndarray of shape (p,)
             Its gradient.
         """
-        tiles, last = self._tiles(theta), self.output_weights
-        d, is_single = self.X.shape[1], last.shape[1] == 1
-        # Panel by panel, so that BLAS can add to each in place.
-        slopes = np.zeros(self.n_parameters)
+        tiles = self._tiles(theta)
+        gradient = PullBack(tiles, self.output_weights)
 
         def back(block: list[slice], residual: FloatArray) -> None:
-            whole = slice(block[0].start, block[-1].stop)
+            rows = slice(block[0].start, block[-1].stop)
             with np.errstate(over="ignore", invalid="ignore"):
-                weighted = self.sample_weight[whole, np.newaxis] * residual[whole]
-                # One output: factors of the rows go to X, which is narrow, and those of the neurons come last.
-                inputs = weighted * self.X[whole] if is_single else self.X[whole]
-
-            def add(rows: slice, neurons: slice, tile: FloatArray) -> None:
-                local = slice(rows.start - whole.start, rows.stop - whole.start)
-                factors = tile if is_single else outer(weighted[local], last[neurons]) * tile
-                add_product(inputs[local], factors, slopes[d * neurons.start : d * neurons.stop].reshape(d, -1))
-
-            tiles.visit_panels(add, block=block)
+                weighted = self.sample_weight[rows, np.newaxis] * residual[rows]
+            gradient.add(weighted, block)
 
         residual = self._residual(tiles, back)
-        gradient = np.empty(tiles.weights.shape)
-        for neurons in tiles.panels:
-            panel = slopes[d * neurons.start : d * neurons.stop].reshape(d, -1)
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.multiply(panel, last[neurons, 0] if is_single else 1.0, out=gradient[:, neurons])
-        return self._loss(residual), gradient.ravel()
+        return self._loss(residual), gradient.result().ravel()
 
     def linearize(self, theta: ArrayLike) -> Linearization:
         """Weighted residual rho, its Jacobian and the tangent Gram matrix.
