@@ -62,8 +62,7 @@ def report_html(report: Any) -> str:
 
 def _description(report: Any) -> str:
     rows, inputs = (
-        f"{count} {word}{'' if count == 1 else 's'}"
-        for count, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
+        f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
     )
     start = f"symmetric start ({report.draws} draws)" if report.symmetric else "independent neurons"
     return f"{rows}, {inputs}; width {report.width}, {start}; weights of standard deviation {report.weight_scale:.3g}"

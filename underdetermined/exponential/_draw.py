@@ -71,8 +71,7 @@ def draw_network(
     (0.5, np.float64(0.0))
     """
     n_inputs, width, n_outputs = (
-        check_count(value, name)
-        for value, name in ((n_inputs, "n_inputs"), (width, "width"), (n_outputs, "n_outputs"))
+        check_count(value, name) for value, name in ((n_inputs, "n_inputs"), (width, "width"), (n_outputs, "n_outputs"))
     )
     weight_scale = check_number(weight_scale, "weight_scale", low_open=True)
     factor = 1.0 / np.sqrt(width) if scale is None else check_number(scale, "scale", low_open=True)
