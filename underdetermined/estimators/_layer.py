@@ -6,8 +6,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import row_norms
 
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
@@ -94,11 +94,7 @@ def _warn_frozen(inputs: Any, width: int, weight_scale: float, name: str) -> Non
     A diagonal entry is the mean of lognormal variables with variance s = (2 weight_scale |x|)^2 of the logarithm. It is
     carried by neurons that are rarer than one in exp(s / 2).
     """
-    if issparse(inputs):
-        squares = inputs.power(2, np.float64).sum(axis=1)
-    else:
-        squares = np.einsum("ij,ij->i", inputs, inputs, dtype=np.float64)
-    typical, limit = weight_scale * float(np.median(np.sqrt(squares))), float(np.sqrt(np.log(width) / 2.0))
+    typical, limit = weight_scale * float(np.median(row_norms(inputs))), float(np.sqrt(np.log(width) / 2.0))
     if typical > limit:
         warnings.warn(
             f"activation={name!r} with {width} neurons misses most of its kernel: the median row norm times weight_scale is "

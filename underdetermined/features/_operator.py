@@ -208,8 +208,8 @@ class FeatureOperator(LinearOperator):
 def _row_shifts(X: Any, factor: float) -> np.ndarray:
     """Return factor times the squared norm of each row, at most half of the largest number: such rows are far below 0."""
     # Squares in float64, where rows that are moderate in float32 cannot overflow.
-    squares = X.power(2, np.float64).sum(axis=1) if issparse(X) else np.einsum("ij,ij->i", X, X, dtype=np.float64)
     with np.errstate(over="ignore"):
+        squares = X.power(2, np.float64).sum(axis=1) if issparse(X) else np.einsum("ij,ij->i", X, X, dtype=np.float64)
         shifts = np.minimum(factor * np.asarray(squares).reshape(-1), np.finfo(X.dtype).max / 2)
     return shifts.astype(X.dtype)
 
