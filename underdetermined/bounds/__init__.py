@@ -16,6 +16,7 @@ from underdetermined.bounds._eigenvalue_problem import EigenvalueProblem
 from underdetermined.bounds._eigenvalue_products import eigenvalue_schur, eigenvalue_trace, eigenvalue_upper
 from underdetermined.bounds._eigenvalues import EigenvalueBounds, smallest_eigenvalue_bounds
 from underdetermined.bounds._exponential_eigenvalues import exponential_eigenvalue_bounds
+from underdetermined.bounds._exponential_width import exponential_gram_width
 from underdetermined.bounds._minimum import minimum_width
 from underdetermined.bounds._necessary import (
     min_width_generic,
@@ -47,6 +48,7 @@ __all__ = [
     "eigenvalue_trace",
     "eigenvalue_upper",
     "exponential_eigenvalue_bounds",
+    "exponential_gram_width",
     "growth_orders",
     "min_width_chernoff",
     "min_width_generic",
