@@ -73,8 +73,10 @@ def log_predict(
     """
     inputs = check_rows(feature_map, X)
     last = check_targets(coef, feature_map.width, "coef")
-    offset = np.broadcast_to(as_float(intercept, "intercept").astype(np.float64), last.shape[1:])
+    offset = as_float(intercept, "intercept").astype(np.float64)
     check_finite(offset, "intercept")
+    if offset.shape not in ((), last.shape[1:]):
+        raise ValueError(f"intercept has shape {offset.shape}: pass a number, or shape {last.shape[1:]}")
     factors = np.broadcast_to(np.reshape(feature_map.scale, (-1, 1)), (feature_map.width, 1)).astype(np.float64)
     signs = np.sign(factors) * np.sign(last)
     with np.errstate(divide="ignore"):

@@ -136,9 +136,13 @@ def check_exponents(
     def task(tile: tuple[slice, slice]) -> None:
         rows, neurons = tile
         values = exponents(feature_map, inputs[rows], neurons)
-        # nan, a difference of infinities, counts as overflow.
-        largest.append(float(np.nan_to_num(values, nan=np.inf, posinf=np.inf, neginf=-np.inf).max()))
-        smallest.append(float(np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf).min()))
+        if np.isfinite(values).all():
+            largest.append(float(values.max()))
+            smallest.append(float(values.min()))
+        else:
+            # Even -inf says nothing: a partial sum may have overflowed.
+            largest.append(np.inf)
+            smallest.append(-np.inf)
 
     run_tiles(task, tiles(len(inputs), feature_map.width), n_jobs=feature_map.n_jobs)
     found = ExponentRange(max(largest), min(smallest), _largest_norm(inputs))
