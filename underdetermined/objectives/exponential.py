@@ -151,7 +151,7 @@ class Exponential:
 
     def _shift(self) -> FloatArray | None:
         """What the feature map subtracts from all pre-activations of a row, c |x|^2."""
-        factor = getattr(self.feature_map, "row_shift", 0.0)
+        factor = self.feature_map.row_shift
         with np.errstate(over="ignore"):
             return factor * np.einsum("ij,ij->i", self.X, self.X) if factor else None
 
