@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,46 +13,13 @@ from underdetermined._validation import check_finite, check_number
 from underdetermined.exponential._certificate import ExponentialCertificate
 from underdetermined.exponential._growth import Growth, exponential_error, measure_growth
 from underdetermined.exponential._safety import TRAINING_LIMIT
+from underdetermined.exponential._worst_path import WorstPath
 from underdetermined.objectives import Exponential
 
 FloatArray = NDArray[np.float64]
 
 # Sums of squares below this may have lost terms to underflow.
 _SMALL = 1e-280
-_ROUNDS = 200
-
-
-@dataclass(frozen=True)
-class _Path:
-    """The worst path from a residual, in closed form: with share psi = sigma / sigma_0 left of the smallest singular value.
-
-    A bound sigma on the smallest singular value, the exponents' drift kappa and the residual, as functions of the length of
-    the path, obey d sigma = -beta e^kappa, d kappa = alpha e^kappa / sigma and d |rho| = -sigma.
-    """
-
-    growth: float
-    curvature: float
-    residual: float
-    lowest: float
-
-    @property
-    def h(self) -> float:
-        return (self.growth + 2.0 * self.curvature) * self.residual / self.lowest**2
-
-    @property
-    def share(self) -> float:
-        return (1.0 - self.h) ** (self.curvature / (self.growth + 2.0 * self.curvature))
-
-    @property
-    def drift(self) -> float:
-        return -np.log1p(-self.h) * self.growth / (self.growth + 2.0 * self.curvature)
-
-    @property
-    def distance(self) -> float:
-        total = self.growth + self.curvature
-        # 1 - psi^(total / curvature), without cancellation for small residuals.
-        exponent = total / (self.growth + 2.0 * self.curvature)
-        return -self.lowest * float(np.expm1(exponent * np.log1p(-self.h))) / total
 
 
 def certify(
@@ -66,8 +33,8 @@ def certify(
         h = (alpha + 2 beta) |rho| / sigma_0^2 < 1
 
     proves it, for every learning rate up to 1 / M^2, M = |J| + (1 - psi) sigma_0 and
-    psi = (1 - h)^(beta / (alpha + 2 beta)): a step takes |rho| to at most (1 - learning_rate * (psi sigma_0)^2) |rho|. Larger
-    learning rates, below 2 / M^2, are certified for smaller residuals.
+    psi = (1 - h)^(beta / (alpha + 2 beta)): a step takes |rho| to at most (1 - learning_rate * (psi sigma_0)^2) |rho|.
+    Larger learning rates, below 2 / M^2, are certified for smaller residuals.
 
     Parameters
     ----------
@@ -97,12 +64,12 @@ def certify(
     optimiser led there. A network that is refused at the start is often certified after some steps, because |rho| falls.
     Refusal proves nothing: gradient descent works at widths far below `width_needed`.
 
-    Rounding in the Jacobian, its singular values and rho is allowed for; rounding in the steps of gradient descent is not, so
-    that losses level off where it begins. Equal rows or zero rows make the tangent matrix singular: merge the former and
-    append a constant column.
+    Rounding in the Jacobian, its singular values and rho is allowed for; rounding in the steps of gradient descent is not,
+    so that losses level off where it begins. Equal rows or zero rows make the tangent matrix singular: merge the former
+    and append a constant column.
 
-    The tangent matrix K = J J.T costs k (k + 1) n^2 m / 2 flops, its eigenvalues (n k)^3, and alpha and beta another pass over
-    the exponentials. Memory (n k)^2.
+    The tangent matrix J J.T costs k (k + 1) n^2 m flops for k outputs (half of it for one), its eigenvalues (n k)^3, and
+    alpha and beta another pass over the exponentials. Memory 2 (n k)^2.
 
     References
     ----------
@@ -133,7 +100,8 @@ def certify(
     largest = objective.largest_exponent(parameters)[0]
     if not largest <= TRAINING_LIMIT:
         return _refusal(
-            f"An exponent is {largest:.4g} > {TRAINING_LIMIT:g}: squares of exponentials overflow; rescale the rows.", learning_rate
+            f"An exponent is {largest:.4g} > {TRAINING_LIMIT:g}: squares of exponentials overflow; rescale the rows.",
+            learning_rate,
         )
     X, last, width = objective.X, objective.output_weights, layer.width
     linearization = objective.linearize(parameters)
@@ -160,88 +128,51 @@ def certify(
     lengths = np.repeat(np.einsum("ij,ij->i", X, X), last.shape[1])
     # A sum of m terms |v_ra| E_ir is at most sqrt(m) times the norm of these, which K has on its diagonal.
     rounding = ((width + 8) * EPS + error) * float(np.sqrt(width * (diagonal / lengths).sum()))
-    return _conclude(objective, found, norm, norm + rounding, low**0.5, high**0.5, learning_rate)
+    start = WorstPath(found.activation, found.curvature, (norm + rounding) * (1.0 + 16.0 * EPS), low**0.5, high**0.5)
+    return _conclude(objective, found, norm, start, learning_rate)
 
 
 def _conclude(
-    objective: Exponential, found: Growth, norm: float, residual: float, lowest: float, highest: float,
-    learning_rate: float | None,
-) -> ExponentialCertificate:  # fmt: skip
-    """Apply the theorem to numbers that bound the constants."""
-    path = _Path(found.activation, found.curvature, residual * (1.0 + 8.0 * EPS), lowest)
-    h, step, full, efficiency = path.h, 0.0, 0.0, 1.0
-    if h < 1.0:
-        full = (1.0 - 8.0 * EPS) / (highest + (1.0 - path.share) * lowest) ** 2
-        step = full if learning_rate is None else learning_rate
-        if step > full:
-            solved = _solve(path, highest, step)
-            path, efficiency, step = solved or (path, 1.0, 0.0)
-    is_certified = step > 0.0
-    scale = np.asarray(objective.feature_map.scale)
-    is_constant = scale.ndim == 0 and scale == 1.0
-    m = objective.feature_map.width
-    common = {
-        "h": path.h,
+    objective: Exponential, growth: Growth, norm: float, start: WorstPath, learning_rate: float | None
+) -> ExponentialCertificate:
+    """Apply the theorem to bounds of the constants."""
+    width, scale = objective.feature_map.width, np.asarray(objective.feature_map.scale)
+    # Up to here steps are as good as infinitely small ones.
+    full = (1.0 - 16.0 * EPS) / start.top**2 if start.h < 1.0 else 0.0
+    step = full if learning_rate is None else learning_rate
+    path = start if step <= full or not full else start.at(step)
+    shown = path or start
+    known = {
+        "h": shown.h,
         "residual_norm": norm,
-        "smallest_singular_value": lowest,
-        "largest_singular_value": highest,
-        "growth": found.activation,
-        "curvature": found.curvature,
-        "width_needed": m * (h if is_constant else h * h),
+        "smallest_singular_value": start.lowest,
+        "largest_singular_value": start.highest,
+        "growth": growth.activation,
+        "curvature": growth.curvature,
+        "width_needed": width * (shown.h if scale.ndim == 0 and scale == 1.0 else shown.h**2),
     }
-    if not is_certified and h < 1.0:
-        reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass at most {full:.3g}."
-        return _refusal(reason, learning_rate, **{**common, "max_learning_rate": full})
-    if not is_certified:
+    if not full:
         reason = (
-            f"h = {h:.3g} is not below 1, for a residual of norm {norm:.3g}: train on and try again, or take about "
-            f"{common['width_needed']:.2g} neurons."
+            f"h = {start.h:.3g} is not below 1, for a residual of norm {norm:.3g}: train on and try again, or take more "
+            f"neurons, about {known['width_needed']:.2g}."
         )
-        return _refusal(reason, learning_rate, **common)
-    decrease = efficiency * step * (path.share * lowest) ** 2
-    top = highest + (1.0 - path.share) * lowest
+        return _refusal(reason, learning_rate, **known)
+    if path is None:
+        reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass {full:.3g} or less."
+        return _refusal(reason, learning_rate, **known, max_learning_rate=full)
+    decrease = path.efficiency * step * path.end**2
     return ExponentialCertificate(
         is_certified=True,
         reason=f"h = {path.h:.3g} is below 1, for a residual of norm {norm:.3g}.",
-        drift=float(path.drift),
+        drift=path.drift,
         distance=path.distance,
-        neuron_distance=float(path.drift) * found.gradient / found.activation,
+        neuron_distance=path.drift * growth.gradient / growth.activation,
         learning_rate=step,
-        relative_step=step * top**2,
+        relative_step=step * path.top**2,
         max_learning_rate=max(full, step),
         rate=decrease * (2.0 - decrease),
-        **common,
+        **known,
     )
-
-
-def _solve(path: _Path, highest: float, step: float) -> tuple[_Path, float, float] | None:
-    """Path of steps beyond 1 / |J|^2, which make less of the gradient, and how much; None where they may not converge.
-
-    How much they make of it depends on the largest |J| on the path, and that on the path: so a share of the smallest singular
-    value is assumed, and lowered until the path that follows keeps it.
-    """
-    assumed = 1.0
-    for _ in range(_ROUNDS):
-        theta = step * (highest + (1.0 - assumed) * path.lowest) ** 2
-        if theta >= 2.0:
-            return None
-        efficiency = _efficiency(theta, step * path.lowest**2)
-        found = _Path(path.growth, path.curvature / efficiency, path.residual / efficiency, path.lowest)
-        if found.h >= 1.0:
-            return None
-        if found.share >= assumed:
-            return found, efficiency, step
-        assumed = max(found.share - 1e-9, 0.0)
-    return None
-
-
-def _efficiency(theta: float, low: float) -> float:
-    """Smallest c with |rho| - |(I - A) rho| >= c sqrt(low) |A^(1/2) rho| for all A with eigenvalues in [low, theta]."""
-    if theta <= 1.0:
-        return 1.0
-    if theta + low < 2.0 and low * (2.0 - theta * low) <= 2.0 - theta:
-        return float(np.sqrt(theta * (2.0 - theta - low) / (1.0 - theta * low)))
-    return (2.0 - theta) / float(np.sqrt(theta * low))
 
 
 def _flaw(X: FloatArray, kept: NDArray[np.bool_]) -> str | None:
@@ -250,16 +181,16 @@ def _flaw(X: FloatArray, kept: NDArray[np.bool_]) -> str | None:
     zero = np.flatnonzero(~X.any(axis=1))
     if zero.size:
         return (
-            f"{zero.size} rows are zero, the first is row {numbers[zero[0]]}: the tangent matrix is singular; append a constant "
-            "column."
+            f"{zero.size} rows are zero, the first is row {numbers[zero[0]]}: the tangent matrix is singular; append a "
+            "constant column."
         )
     _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
     repeated = np.flatnonzero(first[inverse.ravel()] != np.arange(len(X)))
     if repeated.size:
         original = numbers[first[inverse.ravel()[repeated[0]]]]
         return (
-            f"{repeated.size} rows repeat others, the first is row {numbers[repeated[0]]}, equal to row {original}: the tangent "
-            "matrix is singular; merge equal rows."
+            f"{repeated.size} rows repeat others, the first is row {numbers[repeated[0]]}, equal to row {original}: the "
+            "tangent matrix is singular; merge equal rows."
         )
     return None
 

@@ -15,7 +15,7 @@ from underdetermined.features import FeatureMap
 
 FloatArray = NDArray[np.float64]
 
-# Entries of a tile of squared exponentials, neurons evaluated together, and products with a matrix of order n for each of them.
+# Entries of a tile of squared exponentials, neurons evaluated together, and products of a matrix of order n with each.
 _ENTRIES, _BATCH, _PRODUCTS = 2**20, 64, 4
 
 
