@@ -155,7 +155,8 @@ def train(case, residual, certificate, steps, *, learning_rate=None, tol=0.0):
         norm = np.linalg.norm(error)
         first = norm if first is None else first
         run.rates += bool(norm > before * factor * (1.0 + 1e-9) + floor)
-        run.rates += bool(0.5 * norm**2 > certificate.loss_bound(step) * (1.0 + 1e-6) + floor * first) * (learning_rate is None)
+        bound = certificate.loss_bound(step if learning_rate is None else 0)
+        run.rates += bool(0.5 * norm**2 > bound * (1.0 + 1e-6) + floor * first)
         run.steps, run.final = step, norm / first
         if norm <= max(10.0 * floor, tol * first):
             break

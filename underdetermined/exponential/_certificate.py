@@ -122,6 +122,5 @@ class ExponentialCertificate:
             Numbers that are not finite are None.
         """
         return {
-            name: None if isinstance(value, float) and not isfinite(value) else value
-            for name, value in asdict(self).items()
+            name: None if isinstance(value, float) and not isfinite(value) else value for name, value in asdict(self).items()
         }

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 
 from underdetermined._linalg import EPS
-from underdetermined._validation import check_finite, check_number
+from underdetermined._validation import as_float, check_finite, check_number
 from underdetermined.exponential._certificate import ExponentialCertificate
 from underdetermined.exponential._growth import Growth, exponential_error, measure_growth
 from underdetermined.exponential._safety import TRAINING_LIMIT
@@ -89,9 +89,9 @@ def certify(
         raise TypeError(f"objective is a {type(objective).__name__}: pass an underdetermined.objectives.Exponential")
     if learning_rate is not None:
         learning_rate = check_number(learning_rate, "learning_rate", low_open=True)
-    parameters = objective.initial() if theta is None else np.array(theta, dtype=np.float64)
-    layer = objective.network(parameters)
+    parameters = objective.initial() if theta is None else np.asarray(as_float(theta, "theta"), dtype=np.float64)
     check_finite(parameters, "theta")
+    layer = objective.network(parameters)
     kept = objective.sample_weight > 0.0
     if not kept.all():
         objective = replace(
