@@ -31,17 +31,28 @@ def test_weights_are_white(sampler):
     assert np.abs(weights @ biases).max() / 40_000 < 6 / np.sqrt(40_000)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "orthogonal", "sobol"])
+@pytest.mark.parametrize("name", ["gaussian", "antithetic", "orthogonal", "orthogonal_antithetic", "sobol"])
 def test_each_weight_is_gaussian(name):
     weights, biases = SAMPLERS[name](3, 20_000, seed=2)
     for coordinate in [*weights, biases]:
         assert stats.kstest(coordinate, "norm").pvalue > 1e-4
 
 
-@pytest.mark.parametrize("name", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("name", ["gaussian", "antithetic", "orthogonal", "orthogonal_antithetic"])
 def test_norms_are_chi_distributed(name):
     weights, _ = SAMPLERS[name](6, 20_000, seed=3)
     assert stats.kstest(np.linalg.norm(weights, axis=0), stats.chi(6).cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(("name", "half"), [("antithetic", "gaussian"), ("orthogonal_antithetic", "orthogonal")])
+def test_pairs_are_opposite(name, half):
+    weights, biases = SAMPLERS[name](5, 701, seed=6)
+    first, first_biases = SAMPLERS[half](5, 351, seed=6)
+    np.testing.assert_array_equal(weights[:, ::2], first)
+    np.testing.assert_array_equal(biases[::2], first_biases)
+    np.testing.assert_array_equal(weights[:, 1::2], -first[:, :350])
+    np.testing.assert_array_equal(biases[1::2], -first_biases[:350])
+    assert weights.flags.c_contiguous
 
 
 def test_sphere_norms():

@@ -135,9 +135,15 @@ def _refuse_overflow(exponents: np.ndarray, left: np.ndarray, right: np.ndarray,
     if largest <= _LARGEST_EXPONENT:
         return
     i, j = (int(index) for index in np.unravel_index(exponents.argmax(), exponents.shape))
-    norms = [np.linalg.norm(rows[index]) / scale for rows, index in ((left, i), (right, j))]
-    shown = f"is {largest:.5g} > {_LARGEST_EXPONENT:.5g}" if largest == largest else "overflows"
+    norms = [_norm(rows[index]) / scale for rows, index in ((left, i), (right, j))]
+    shown = f"is {largest:.5g} > {_LARGEST_EXPONENT:.5g}" if np.isfinite(largest) else "overflows"
     raise OverflowError(
         f"the softmax kernel overflows float64: weight_scale**2 <x, z> {shown} for row {i} of X and row {j} of Z, of norms "
         f"{norms[0]:.3g} and {norms[1]:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."
     )
+
+
+def _norm(row: np.ndarray) -> float:
+    """Euclidean norm, whose square may overflow."""
+    peak = float(np.abs(row).max())
+    return peak * float(np.linalg.norm(row / peak)) if 0.0 < peak < np.inf else peak
