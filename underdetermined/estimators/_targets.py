@@ -46,5 +46,5 @@ def standardized_rows(
     # The mean of equal numbers is off by rounding, which is no variation to be enlarged.
     constant = np.sqrt(variance) <= len(centred) * np.finfo(np.float64).eps * np.abs(rows.targets).max(axis=0)
     unit = np.where(constant, 1.0, np.sqrt(variance))
-    rows = replace(rows, targets=centred / unit, scatter=rows.scatter / unit**2)
+    rows = replace(rows, targets=np.where(constant, 0.0, centred / unit), scatter=rows.scatter / unit**2)
     return rows, np.ldexp(mean, exponent), np.ldexp(unit, np.where(constant, 0, exponent))
