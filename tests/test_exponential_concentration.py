@@ -1,7 +1,7 @@
 """The report on the concentration of Gram matrices of exponentials against simulation, closed forms and mpmath."""
 
 import json
-from math import exp, expm1, inf, log, pi, sqrt
+from math import ceil, exp, expm1, inf, log, pi, sqrt
 from statistics import NormalDist
 
 import mpmath
@@ -152,6 +152,11 @@ def test_width_for_half_holds_in_simulation():
     assert min(np.linalg.eigvalsh(drawn_gram(X, width, seed))[0] for seed in range(50)) >= half
 
 
+def test_width_for_half_of_one_row_has_a_closed_form():
+    report = concentration_report([[0.3, 0.4]], 10, symmetric=False, failure_probability=0.05)
+    assert report.width_for_half == ceil(4.0 * expm1(4.0 * 0.25) / 0.05)
+
+
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_width_for_an_accuracy_is_the_least(rows, symmetric):
     width = int(concentration_report(rows, 2, symmetric=symmetric).width_for(0.1))
@@ -200,6 +205,7 @@ def test_verdict_follows_the_largest_exponent(norm, words):
 def test_hostile_rows_give_a_report_that_fits_the_page(X, width):
     report = concentration_report(X, width, symmetric=False)
     assert max(len(line) for line in str(report).splitlines()) <= 100
+    assert 0.0 < report.row_scale < inf
     assert "nan" not in str(report) + repr(report) + report._repr_html_()
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["width"] == width
 

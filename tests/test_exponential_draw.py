@@ -12,6 +12,7 @@ def test_symmetric_network_is_zero_in_pairs():
     hidden, coef = draw_network(3, 10, 2, seed=4)
     np.testing.assert_array_equal(hidden.weights[:, :5], hidden.weights[:, 5:])
     np.testing.assert_array_equal(coef[:5], -coef[5:])
+    assert coef.shape == (10, 2)
     assert set(coef.ravel()) == {-1.0, 1.0}
     assert hidden.activation.name == "exp"
     assert hidden.biases is None
