@@ -36,8 +36,8 @@ def exponential_gram_width(
 ) -> WidthBound:
     """Width at which ``lambda_min(H(W)) >= lambda_min(H_inf) / 2`` at the start, with a probability that is chosen.
 
-    H(W) is the Gram matrix of the gradients of a network of exponentials, ``sum_r v_r exp(<w_r, x>)`` with |v_r| = 1 over the
-    root of the width, and H_inf = `exponential_ntk` its mean over Gaussian weights.
+    H(W) is the Gram matrix of the gradients of a network of exponentials, ``sum_r v_r exp(<w_r, x>)`` with |v_r| = 1 over
+    the root of the width, and H_inf = `exponential_ntk` its mean over Gaussian weights.
 
     Parameters
     ----------
@@ -69,19 +69,20 @@ def exponential_gram_width(
 
     Notes
     -----
-    One neuron has the share ``A = diag(E) X X.T diag(E)``, ``E_i = exp(<w, x_i>)``, of mean H_inf. Its second moment relative
-    to that, ``v = lambda_max(E (H_inf^-1/2 A H_inf^-1/2)^2)``, has a closed form; for a single row it is
-    ``exp(4 t^2 |x|^2)``. By a matrix Bernstein inequality for the lower side alone ``m >= 8 (v - 5 / 6) log(n / delta)``
+    One neuron has the share ``A = diag(E) X X.T diag(E)``, ``E_i = exp(<w, x_i>)``, of mean H_inf. Its second moment
+    relative to that, ``v = lambda_max(E (H_inf^-1/2 A H_inf^-1/2)^2)``, has a closed form; for a single row it is
+    ``exp(4 t^2 |x|^2)``. By a matrix Bernstein inequality for the lower side alone, ``m >= 8 (v - 5 / 6) log(n / delta)``
     neurons are enough, none has to be truncated, and even ``H(W) >= H_inf / 2`` holds.
 
-    The other one drops neurons with ``<w, x_j>`` beyond a threshold B_j, the same for all rows or in proportion to their norms,
-    whichever is better. It loses at most ``eta = sum_i H_ii min(1, sum_j Q((B_j - 2 t^2 <x_i, x_j>) / (t |x_j|)))`` over
-    lambda, Q the upper tail of the normal law; with ``tau = |diag(exp(B)) X|^2 / lambda`` and the epsilon of
-    ``(1 - epsilon) (1 - eta) = 1 / 2``, ``m >= tau log(n / delta) / ((1 - eta) (epsilon + (1 - epsilon) log(1 - epsilon)))``.
-    B is optimised. It wins for few rows of norms of several units, where either number is astronomical.
+    The other width drops neurons with ``<w, x_j>`` beyond a threshold B_j, the same for all rows or in proportion to their
+    norms, whichever is better. With Q the upper tail of the normal law, at most
+    ``eta = sum_i H_ii min(1, sum_j Q((B_j - 2 t^2 <x_i, x_j>) / (t |x_j|))) / lambda`` of lambda is lost. With
+    ``tau = |diag(exp(B)) X|^2 / lambda`` and the epsilon of ``(1 - epsilon) (1 - eta) = 1 / 2``,
+    ``m >= tau log(n / delta) / ((1 - eta) (epsilon + (1 - epsilon) log(1 - epsilon)))`` are enough; B is optimised. It is
+    the smaller one for rows of norms of several units, where either number is astronomical.
 
-    2 n^4 multiplications for v, seconds at 512 rows; beyond, v is bounded with some n^3, and is several times larger. 128 n^2
-    values of Q for the other width.
+    2 n^4 multiplications for v, seconds at 512 rows; beyond, v is bounded with some n^3, and is several times larger.
+    128 n^2 values of Q for the other width.
 
     References
     ----------
@@ -121,8 +122,8 @@ def exponential_gram_width(
     width *= copies
     pairs = ", in pairs of equal weights," if symmetric else ","
     statement = (
-        f"With {shown(width)} or more Gaussian neurons{pairs} the smallest eigenvalue of the Gram matrix is at least half of "
-        f"{smallest:.4g}, that of the kernel, with probability at least {1.0 - failure:.6g}, because {rules[best].reason}."
+        f"With {shown(width)} or more Gaussian neurons{pairs} the smallest eigenvalue of the Gram matrix is at least half "
+        f"that of the kernel, {smallest:.4g}, with probability at least {1.0 - failure:.6g}, because {rules[best].reason}."
     )
     return _bound(width, statement, rules[best].reference, assumptions, details)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
+from numpy.linalg import eigvalsh  # SciPy's fails on some matrices with eigenvalues of high multiplicity
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, eigvalsh, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import cdist
 
 from underdetermined._linalg import EPS, column_norms
@@ -133,14 +135,14 @@ def smallest_scaled(unit: FloatArray, roots: FloatArray, errors: FloatArray) -> 
     """
     n, largest = roots.size, float(roots.max())
     values = eigvalsh(unit)
-    error = n * EPS * float(values[-1]) + 2.0 * float(np.linalg.norm(errors)) * np.sqrt(n)
+    error = n * EPS * float(values[-1]) + 2.0 * float(np.linalg.norm(errors)) * sqrt(n)
     if roots.min() == largest:
         return float(values[0] * largest**2), float(error * largest**2)
     if values[0] > 2.0 * error:
         # The inverse is W.T W with W = L^-1 diag(roots)^-1 and C = L L.T; the largest eigenvalue of that keeps its digits.
         peak = float(roots.min())
         factor = solve_triangular(cholesky(unit, lower=True), np.diag(peak / roots), lower=True)
-        value = peak**2 / float(eigvalsh(factor.T @ factor, subset_by_index=[n - 1, n - 1])[0])
+        value = peak**2 / float(eigvalsh(factor.T @ factor)[-1])
         return value, value * error / float(values[0] - error)
     parts = roots / largest
     values = largest**2 * eigvalsh(unit * parts * parts[:, np.newaxis])

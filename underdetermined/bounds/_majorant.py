@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +40,7 @@ def diagonal_majorants(whitening: FloatArray, smallest: float) -> tuple[FloatArr
     seen = size > 0.0
     scaled = inverse / np.where(seen, size, 1.0)
     scaled /= np.where(seen, size, 1.0)[:, np.newaxis]
-    top = float(eigh(scaled, eigvals_only=True, subset_by_index=(n - 1, n - 1), overwrite_a=True, check_finite=False)[0])
+    top = float(np.linalg.eigvalsh(scaled)[-1])
     # Room for the rounding of the eigenvalue itself.
     top *= 1.0 + 1e-12 * n
     return np.full(n, 1.0 / smallest), inflation * np.abs(inverse).sum(axis=1), inflation * top * squares
