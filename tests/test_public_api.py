@@ -10,6 +10,8 @@ import underdetermined
 
 EXPORTED = [
     "Activation",
+    "ExponentialClassifier",
+    "ExponentialRegressor",
     "FeatureMap",
     "FeatureOperator",
     "LeaveOneOutPath",

@@ -3,7 +3,8 @@
 A network whose hidden layer is random and wide is a linear system with more unknowns (neurons) than
 equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
 spectrum how gradient descent would train it, which targets it can never fit and how wide it must be, and offers the
-result as scikit-learn estimators. Networks that a bias makes sparse are trained at the cost of their active neurons.
+result as scikit-learn estimators. Networks that a bias makes sparse are trained at the cost of their active neurons,
+networks of exponentials by Gauss-Newton steps.
 """
 
 __version__ = "0.1.0"
@@ -15,6 +16,8 @@ from underdetermined.bounds import MinimumWidth, WidthBound, minimum_width
 from underdetermined.descent import forecast_descent
 from underdetermined.empirical_width import empirical_minimum_width
 from underdetermined.estimators import (
+    ExponentialClassifier,
+    ExponentialRegressor,
     RandomFeatureClassifier,
     RandomFeatureRegressor,
     RandomFeatures,
@@ -32,6 +35,8 @@ from underdetermined.system import LinearSystem
 
 __all__ = [
     "Activation",
+    "ExponentialClassifier",
+    "ExponentialRegressor",
     "FeatureMap",
     "FeatureOperator",
     "LeaveOneOutPath",
