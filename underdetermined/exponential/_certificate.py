@@ -107,7 +107,8 @@ class ExponentialCertificate:
         step = check_count(step, "step", low=0)
         if not self.is_certified:
             return inf
-        return 0.5 * self.residual_norm**2 * (exp(2.0 * step * self._logarithm()) if step else 1.0)
+        bound = self.residual_norm * (exp(step * self._logarithm()) if step else 1.0)
+        return 0.5 * bound * bound
 
     def _logarithm(self) -> float:
         """Logarithm of the factor of one step on the residual."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 
-from underdetermined._linalg import EPS
-from underdetermined._validation import as_float, check_finite, check_number
+from underdetermined._linalg import EPS, column_norms
+from underdetermined._validation import as_float, check_finite, check_memory, check_number
 from underdetermined.exponential._certificate import ExponentialCertificate
 from underdetermined.exponential._growth import Growth, exponential_error, measure_growth
 from underdetermined.exponential._safety import TRAINING_LIMIT
@@ -97,39 +97,40 @@ def certify(
         objective = replace(
             objective, X=objective.X[kept], targets=objective.targets[kept], sample_weight=objective.sample_weight[kept]
         )
+    reason = _flaw(objective.X, np.flatnonzero(kept))
     largest = objective.largest_exponent(parameters)[0]
-    if not largest <= TRAINING_LIMIT:
-        return _refusal(
-            f"An exponent is {largest:.4g} > {TRAINING_LIMIT:g}: squares of exponentials overflow; rescale the rows.",
-            learning_rate,
-        )
-    X, last, width = objective.X, objective.output_weights, layer.width
+    if reason is None and not largest <= TRAINING_LIMIT:
+        reason = f"An exponent is {largest:.4g} > {TRAINING_LIMIT:g}: squares of exponentials overflow; rescale the rows."
+    if reason is not None:
+        return _refusal(reason, learning_rate)
+    (n, d), (width, k) = objective.X.shape, objective.output_weights.shape
+    check_memory(8 * n**2 * (2 * k**2 + 4), f"a certificate of {n} rows and {k} outputs")
+    growth = measure_growth(objective.X, objective.sample_weight, layer, objective.output_weights)
     linearization = objective.linearize(parameters)
-    norm = float(np.linalg.norm(linearization.residual))
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        gram = linearization.gram()
-        diagonal = gram.diagonal().copy()
+    norm = float(column_norms(linearization.residual[:, np.newaxis])[0])
+    gram = linearization.gram()
+    diagonal = gram.diagonal().copy()
+    with np.errstate(over="ignore"):
         trace = float(diagonal.sum())
-        found = measure_growth(X, objective.sample_weight, layer, last)
-    constants = (trace, found.activation**2, found.curvature**2, 1.0 + norm)
-    if not (np.isfinite(constants).all() and min(constants[:3]) >= _SMALL):
-        reason = _flaw(X, kept) or "The tangent matrix is out of the range of float64: rescale the rows or the last layer."
+    squares = (trace, growth.activation * growth.activation, growth.curvature * growth.curvature)
+    if not (np.isfinite([*squares, norm]).all() and min(squares) >= _SMALL):
+        reason = "The tangent matrix or the residual is out of the range of float64: rescale the rows or the last layer."
         return _refusal(reason, learning_rate, residual_norm=norm)
-    error = exponential_error(X, layer)
+    error = exponential_error(objective.X, layer)
     values = eigvalsh(gram, check_finite=False, overwrite_a=True)
-    margin = (2 * (len(gram) + width + X.shape[1] + 8) * EPS + 4.0 * error) * trace
+    margin = (2 * (n * k + width + d + 8) * EPS + 4.0 * error) * trace
     low, high = max(float(values[0]) - margin, 0.0), float(values[-1]) + margin
     if low <= 0.0:
-        reason = _flaw(X, kept) or (
+        reason = (
             f"The smallest eigenvalue of the tangent matrix is {values[0]:.3g}, and rounding may be {margin:.3g}: not "
             "certifiable in this precision; take more neurons, or rescale the rows."
         )
         return _refusal(reason, learning_rate, residual_norm=norm, largest_singular_value=high**0.5)
-    lengths = np.repeat(np.einsum("ij,ij->i", X, X), last.shape[1])
-    # A sum of m terms |v_ra| E_ir is at most sqrt(m) times the norm of these, which K has on its diagonal.
-    rounding = ((width + 8) * EPS + error) * float(np.sqrt(width * (diagonal / lengths).sum()))
-    start = WorstPath(found.activation, found.curvature, (norm + rounding) * (1.0 + 16.0 * EPS), low**0.5, high**0.5)
-    return _conclude(objective, found, norm, start, learning_rate)
+    # A sum of m terms |v_ra| E_ir is at most sqrt(m) times the norm of these, which J J.T has on its diagonal.
+    norms = np.sqrt(diagonal) / np.repeat(column_norms(objective.X.T), k)
+    rounding = ((width + 8) * EPS + error) * width**0.5 * float(np.linalg.norm(norms))
+    start = WorstPath(growth.activation, growth.curvature, (norm + rounding) * (1.0 + 16.0 * EPS), low**0.5, high**0.5)
+    return _conclude(objective, growth, norm, start, learning_rate)
 
 
 def _conclude(
@@ -149,7 +150,7 @@ def _conclude(
         "largest_singular_value": start.highest,
         "growth": growth.activation,
         "curvature": growth.curvature,
-        "width_needed": width * (shown.h if scale.ndim == 0 and scale == 1.0 else shown.h**2),
+        "width_needed": width * (shown.h if scale.ndim == 0 and scale == 1.0 else shown.h * shown.h),
     }
     if not full:
         reason = (
@@ -175,9 +176,8 @@ def _conclude(
     )
 
 
-def _flaw(X: FloatArray, kept: NDArray[np.bool_]) -> str | None:
-    """Zero rows and equal rows, by their numbers."""
-    numbers = np.flatnonzero(kept)
+def _flaw(X: FloatArray, numbers: NDArray[np.intp]) -> str | None:
+    """Zero rows and equal rows, by their numbers in the objective."""
     zero = np.flatnonzero(~X.any(axis=1))
     if zero.size:
         return (
@@ -185,12 +185,13 @@ def _flaw(X: FloatArray, kept: NDArray[np.bool_]) -> str | None:
             "constant column."
         )
     _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
-    repeated = np.flatnonzero(first[inverse.ravel()] != np.arange(len(X)))
+    originals = first[inverse.ravel()]
+    repeated = np.flatnonzero(originals != np.arange(len(X)))
     if repeated.size:
-        original = numbers[first[inverse.ravel()[repeated[0]]]]
+        row = repeated[0]
         return (
-            f"{repeated.size} rows repeat others, the first is row {numbers[repeated[0]]}, equal to row {original}: the "
-            "tangent matrix is singular; merge equal rows."
+            f"{repeated.size} rows repeat others, the first is row {numbers[row]}, equal to row {numbers[originals[row]]}: "
+            "the tangent matrix is singular; merge equal rows."
         )
     return None
 

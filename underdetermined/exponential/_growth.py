@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, column_norms
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.exponential._exponents import exponents
 from underdetermined.features import FeatureMap
@@ -54,10 +54,8 @@ def exponential_error(X: FloatArray, layer: FeatureMap) -> float:
     -------
     float
     """
-    rows = float(np.einsum("ij,ij->i", X, X).max())
-    neurons = float(np.einsum("jr,jr->r", layer.weights, layer.weights).max())
-    size = np.sqrt(rows * neurons) + layer.row_shift * rows
-    return float(EPS * ((X.shape[1] + 4) * size + 8))
+    row, neuron = float(column_norms(X.T).max()), float(column_norms(layer.weights).max())
+    return EPS * ((X.shape[1] + 4) * row * (neuron + layer.row_shift * row) + 8)
 
 
 def measure_growth(X: FloatArray, weight: FloatArray, layer: FeatureMap, last: FloatArray) -> Growth:
@@ -66,7 +64,7 @@ def measure_growth(X: FloatArray, weight: FloatArray, layer: FeatureMap, last: F
     Parameters
     ----------
     X : ndarray of shape (n, d)
-        Rows; not all zero.
+        Rows, none of them zero.
     weight : ndarray of shape (n,)
         Their weights s_i.
     layer : FeatureMap
@@ -85,13 +83,14 @@ def measure_growth(X: FloatArray, weight: FloatArray, layer: FeatureMap, last: F
     until none is left that could matter: a few, as exponentials of Gaussians have heavy tails.
     """
     n, d = X.shape
-    unit = float(np.sqrt(np.einsum("ij,ij->i", X, X).max()))
+    unit = float(column_norms(X.T).max())
     rows = X / unit
     lengths = np.einsum("ij,ij->i", rows, rows)
     inner = rows @ rows.T
     # Products are known up to rounding, which matters where they cancel.
     squares = (np.abs(inner) + (d + 2) * EPS * np.sqrt(np.outer(lengths, lengths))) ** 2
-    sizes = np.einsum("ra,ra->r", last, last)
+    with np.errstate(over="ignore"):
+        sizes = np.einsum("ra,ra->r", last, last)
 
     def squared(part: FeatureMap, factors: FloatArray) -> FloatArray:
         tile = exponents(part, X, slice(0, part.width))
@@ -125,10 +124,8 @@ def measure_growth(X: FloatArray, weight: FloatArray, layer: FeatureMap, last: F
                 if traces[neuron] > gradient:
                     gradient = max(gradient, _largest_eigenvalue(rows, column))
     margin = 1.0 + 2.0 * exponential_error(X, layer) + 4 * (n + d + 8) * EPS
-    return Growth(
-        unit**2 * margin * float(np.sqrt(activation)), unit**2 * margin * float(np.sqrt(curvature)),
-        unit * margin * float(np.sqrt(gradient)),
-    )  # fmt: skip
+    alpha, beta, b = (margin * float(np.sqrt(value)) for value in (activation, curvature, gradient))
+    return Growth(unit * unit * alpha, unit * unit * beta, unit * b)
 
 
 def _perron_bounds(matrix: FloatArray, factors: FloatArray) -> tuple[float, float]:
