@@ -95,31 +95,27 @@ def residual_in(case, direction, rng):
 
 
 def at_the_boundary(case, direction, rng, *, share=1.0, relative_step=None):
-    """Residual with h at a share of 1, and its certificate; None where nothing is certified, or hidden by rounding.
+    """Largest residual that is certified, times a share, and its certificate; None where rounding would hide it.
 
-    A relative step asks for the learning rate that is this many times the one certified without.
+    A relative step asks for that many times 1 / |J|^2 as the learning rate.
     """
     unit = residual_in(case, direction, rng)
+    first = certify(case.objective(unit))
+    rate = None if relative_step is None else relative_step / first.largest_singular_value**2
 
-    def attempt(size, rate=None):
+    def attempt(size):
         return certify(case.objective(size * unit), learning_rate=rate)
 
-    h = attempt(1.0).h
-    if not np.isfinite(h) or 1.0 / h <= 1e6 * case.floor:
+    # h grows in proportion to the residual, but for rounding and steps beyond 1 / |J|^2.
+    size = (1.0 - 1e-6) / first.h
+    if size > 0.0 and not attempt(size).is_certified:
+        while size > 1e6 * case.floor and not attempt(size).is_certified:
+            size *= 0.5
+        for factor in 2.0**0.5 ** np.arange(1, 19):
+            size *= factor if attempt(factor * size).is_certified else 1.0
+    if share * size <= 1e6 * case.floor:
         return None
-    # h is affine in the residual, but for the rounding that it allows for.
-    size = share * (1.0 - 1e-6) / h
-    found = attempt(size)
-    while not found.is_certified:
-        size *= 1.0 - 1e-3
-        found = attempt(size)
-    if relative_step is not None:
-        rate = relative_step * found.learning_rate
-        found = attempt(size, rate)
-        while not found.is_certified:
-            size *= 0.9
-            found = attempt(size, rate)
-    return size * unit, found
+    return share * size * unit, attempt(share * size)
 
 
 @dataclass
