@@ -175,7 +175,7 @@ def test_it_is_a_width_bound():
         ([[1.0, 2.0], [1.0, 2.0]], "No width, because rows 0 and 1 are equal."),
         ([[1.0, 2.0], [0.0, 0.0]], "No width, because row 1 of norm 0 has the kernel entry 0."),
         ([[1.0, 2.0], [1.0, 2.0 + 1e-9]], "is lost in rounding errors up to"),
-        (17.8 * np.eye(3), "the rows of norm 17.8 need more than 1.8e308 neurons; scale X down"),
+        (np.diag([17.8, 0.1]), "the rows of norm 17.8 need more than 1.8e308 neurons; scale X down"),
     ],
 )
 def test_no_width_says_why(X, reason):
