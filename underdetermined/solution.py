@@ -137,7 +137,7 @@ class Trajectory:
     gradient_norm : ndarray of shape (n_iter + 1,)
         Euclidean norm of its gradient.
     status : Status
-        CONVERGED, MAX_ITER or DIVERGED; after `gauss_newton` also EXACT, LEAST_SQUARES, INCONSISTENT or REGULARIZED.
+        How the run ended, as `gradient_descent` and `gauss_newton` say.
     n_iter : int
         Steps taken; those rejected do not count.
     learning_rate : ndarray of shape (n_iter,) or None, default=None

@@ -120,7 +120,7 @@ def is_finite(value: float, *arrays: FloatArray) -> bool:
     return bool(np.isfinite(value)) and all(bool(np.isfinite(array).all()) for array in arrays)
 
 
-def norm(gradient: FloatArray) -> float:
-    """Euclidean norm; the sum of squares of a huge gradient would overflow before the gradient does."""
-    largest = float(np.abs(gradient).max())
-    return largest * float(np.linalg.norm(gradient / largest)) if largest > 0.0 else 0.0
+def norm(vector: FloatArray) -> float:
+    """Euclidean norm; the sum of squares of a huge vector would overflow before the vector does."""
+    largest = float(np.abs(vector).max())
+    return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < np.inf else largest

@@ -20,6 +20,9 @@ FloatArray = NDArray[np.float64]
 
 # Dampings, in units of lambda_max(J J.T): the first, the smallest, and the one that a rejected step needs at least.
 _FIRST, _SMALLEST, _SAFE = 1e-6, 1e-13, 1e-8
+# Shares of the promised decrease from which the linear model counts as exact, and that a step must reach.
+_EXACT = 0.9
+_LEAST_GAIN = 1e-4
 # Relative decrease of the loss that rounding hides, and relative gradient of a stationary point.
 _HIDDEN, _STATIONARY = 16.0 * EPS, 1e-6
 
@@ -77,11 +80,11 @@ def gauss_newton(
         Loss and gradient norm at every theta_t, the damping of every step, and how many were rejected. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
-        - EXACT where the loss is at the level of rounding and no step lowers it;
+        - EXACT where the loss is at the level of rounding and no step lowers it; ILL_CONDITIONED where that happens while the
+          loss is still more than eps times that at the start;
         - INCONSISTENT, or LEAST_SQUARES if p < q, where no step lowers the loss because its gradient vanishes beside the
           residual: equal inputs with unequal targets, for instance, leave their part of the loss. REGULARIZED if alpha > 0;
-        - MAX_ITER after `max_iter` steps, or where `callback` ended it;
-        - DIVERGED where the Jacobian overflowed.
+        - MAX_ITER after `max_iter` steps, or where `callback` ended it.
 
     Raises
     ------
@@ -151,8 +154,6 @@ def _run(search: _Search, record: Record) -> Status:
         damping = search.advance()
         if damping is None:
             return search.status()
-        if not search.is_finite:
-            return Status.DIVERGED
         record.add(search.value, search.gradient, damping)
 
 
@@ -164,10 +165,11 @@ class _Search:
         self.n_rejected = 0
         self.damping = 0.0
         linearization = self._linearize(start)
-        order = min(len(linearization.residual), len(start))
-        self._is_tall = len(start) < len(linearization.residual)
-        self._solver = select_solver(solver, order)
-        self._move(start, linearization)
+        n_residuals = len(linearization.residual)
+        self._is_tall = len(start) < n_residuals
+        self._solver = select_solver(solver, min(n_residuals, len(start)))
+        self._first_value = self._loss(start, norm(linearization.residual))
+        self.is_finite = is_finite(self._first_value) and self._move(start, linearization, self._first_value)
 
     def _linearize(self, theta: FloatArray) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -178,56 +180,53 @@ class _Search:
             loss = 0.5 * residual_norm * residual_norm
         return loss + 0.5 * self._alpha * norm(theta - self._start) ** 2 if self._alpha else loss
 
-    def _move(self, theta: FloatArray, linearization: Any) -> None:
+    def _move(self, theta: FloatArray, linearization: Any, value: float) -> bool:
+        """Go to an iterate of finite loss, unless the linear model there overflows."""
+        system = TangentSystem(linearization, self._solver)
+        gradient = system.gradient()
+        offset = theta - self._start if self._alpha else None
+        if offset is not None:
+            gradient = gradient + self._alpha * offset
+        if not is_finite(system.scale, gradient):
+            return False
         theta.flags.writeable = False
-        self.theta = theta
-        self.value = self._loss(theta, norm(linearization.residual))
-        self.is_finite = is_finite(self.value, linearization.residual)
-        if not self.is_finite:
-            return
-        self._system = TangentSystem(linearization, self._solver)
-        self.scale = self._system.scale
-        self._offset = theta - self._start if self._alpha else None
-        self.gradient = self._system.gradient()
-        if self._offset is not None:
-            self.gradient = self.gradient + self._alpha * self._offset
-        self.is_finite = is_finite(self.scale, self.gradient)
+        self.theta, self.value, self.gradient = theta, value, gradient
+        self._system, self._offset, self.scale = system, offset, system.scale
+        return True
 
     def advance(self) -> float | None:
         """Take the first step that lowers the loss, and return its damping; None where there is none."""
-        growth = 4.0
+        growth = 2.0
         while True:
             damping = max(self.damping, _SMALLEST * self.scale) if self.damping else 0.0
             step = self._system.step(damping, self._offset, self._alpha)
             trial = self.theta + step.delta
+            promised = self.value - self._loss(trial, step.residual_norm)
+            if promised <= _HIDDEN * self.value or np.array_equal(trial, self.theta):
+                return None
             linearization = self._linearize(trial)
             value = self._loss(trial, norm(linearization.residual))
-            promised = self.value - self._loss(trial, step.residual_norm)
-            gain = (self.value - value) / promised if promised > 0.0 else -1.0
-            if np.isfinite(value) and value < self.value and gain > 1e-4:
-                self._adapt(damping, gain, value / self.value)
-                self._move(trial, linearization)
-                return damping
+            gain = (self.value - value) / promised
+            # Comparisons with nan are false, so that a loss that overflowed is rejected too.
+            if value < self.value and gain > _LEAST_GAIN:
+                reduction = value / self.value
+                if self._move(trial, linearization, value):
+                    self._adapt(damping, gain, reduction)
+                    return damping
             self.n_rejected += 1
-            if promised <= _HIDDEN * self.value or norm(step.delta) <= EPS * norm(self.theta):
-                return None
             self.damping = max(growth * damping, _SAFE * self.scale)
             growth *= 2.0
 
     def _adapt(self, damping: float, gain: float, reduction: float) -> None:
-        """Trust the model as far as it was right; near the solution damping falls with the loss."""
-        if gain < 0.25:
-            self.damping = 4.0 * damping
-        elif gain > 0.75:
-            self.damping = 0.1 * damping * reduction
-        else:
-            self.damping = damping
+        """Trust the model as far as it was right; where it was exact, damping also falls with the loss."""
+        factor = max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+        self.damping = damping * factor * (reduction if gain > _EXACT else 1.0)
 
     def status(self) -> Status:
         """Why no step lowers the loss."""
         if self._alpha:
             return Status.REGULARIZED
         residual = norm(self._system.residual)
-        if norm(self.gradient) > _STATIONARY * float(np.sqrt(self.scale)) * residual:
-            return Status.EXACT
-        return Status.LEAST_SQUARES if self._is_tall else Status.INCONSISTENT
+        if norm(self.gradient) <= _STATIONARY * float(np.sqrt(self.scale)) * residual:
+            return Status.LEAST_SQUARES if self._is_tall else Status.INCONSISTENT
+        return Status.EXACT if self.value <= EPS * self._first_value else Status.ILL_CONDITIONED
