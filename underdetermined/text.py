@@ -4,19 +4,20 @@ import textwrap
 from collections.abc import Sequence
 
 from underdetermined._layout import WIDTH, align, bullets, wrap
-from underdetermined.comparison import Comparison, SparseComparison
+from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison
 from underdetermined.doctor import Diagnosis
 
 __all__ = ["align", "bullets", "format_comparison", "format_diagnosis"]
 
 
-def format_comparison(comparison: Comparison | SparseComparison) -> str:
+def format_comparison(comparison: Comparison | SparseComparison | ExponentialComparison) -> str:
     """A comparison as the text that ``underdetermined fit`` prints.
 
     Parameters
     ----------
-    comparison : Comparison or SparseComparison
-        What `underdetermined.comparison.compare` or `underdetermined.comparison.compare_sparse` returned.
+    comparison : Comparison, SparseComparison or ExponentialComparison
+        What `underdetermined.comparison.compare`, `underdetermined.comparison.compare_sparse` or
+        `underdetermined.comparison.compare_exponential` returned.
 
     Returns
     -------
@@ -28,7 +29,12 @@ def format_comparison(comparison: Comparison | SparseComparison) -> str:
     task: str = comparison.task
     if task == "classification":
         task += f" into {len(comparison.estimator.classes_)} classes"
-    kind, fits = _sparse_fit(comparison) if isinstance(comparison, SparseComparison) else _random_fits(comparison)
+    if isinstance(comparison, SparseComparison):
+        kind, fits = _sparse_fit(comparison)
+    elif isinstance(comparison, ExponentialComparison):
+        kind, fits = _exponential_fit(comparison)
+    else:
+        kind, fits = _random_fits(comparison)
     parts = [
         f"{table.source}: {task} of {table.target_name!r}, {n_rows} rows, {n_inputs} inputs, {kind}",
         *fits,
@@ -41,7 +47,7 @@ def format_comparison(comparison: Comparison | SparseComparison) -> str:
     return "\n\n".join(parts)
 
 
-def _scores(comparison: Comparison | SparseComparison) -> str:
+def _scores(comparison: Comparison | SparseComparison | ExponentialComparison) -> str:
     """A table of the cross-validation; settings that would go beyond the width have several lines."""
     folds = len(comparison.scores[0].folds)
     numbers = [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds")]
@@ -80,9 +86,6 @@ def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
     network = comparison.estimator
     run = network.trajectory_
     width = network.feature_map_.width
-    rates = f"{run.learning_rate[0]:.3g}" if run.n_iter else "none"
-    if run.n_iter and run.learning_rate[-1] != run.learning_rate[0]:
-        rates += f", at the end {run.learning_rate[-1]:.3g}"
     head = ("fit to all rows", "width", "bias", "steps", "residual", "seconds")
     fit = (
         comparison.scores[0].label,
@@ -95,11 +98,43 @@ def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
     facts = [
         ("active pairs", f"{run.active_fraction[0]:.2%} at the start, {run.active_fraction[-1]:.2%} at the end"),
         ("live neurons", f"{run.n_live[-1]} of {width}; one that is active on no row never moves again"),
-        ("learning rate", rates),
+        ("learning rate", _first_and_last(run.learning_rate)),
         ("strategy", f"{run.strategy}. {run.reason}"),
         ("certificate", comparison.certificate_text),
     ]
     return "sparse ReLU network", [align([head, fit], left=(0,)), _facts(facts)]
+
+
+def _exponential_fit(comparison: ExponentialComparison) -> tuple[str, list[str]]:
+    """What the network is, a table of its fit, and how it was trained."""
+    network = comparison.estimator
+    run = network.trajectory_
+    head = ("fit to all rows", "width", "row scale", "solver", "steps", "residual", "seconds")
+    fit = (
+        comparison.scores[0].label,
+        str(network.feature_map_.width),
+        f"{network.row_scale_:.3g}",
+        network.solver,
+        str(run.n_iter),
+        f"{comparison.training_residual:.1e}",
+        f"{comparison.seconds:.2f}",
+    )
+    is_descent = network.solver == "gd"
+    facts = [
+        ("loss", f"{run.value[0]:.3g} at the start, {run.value[-1]:.3g} at the end"),
+        ("outcome", run.advice),
+        ("learning rate" if is_descent else "damping", _first_and_last(run.learning_rate if is_descent else run.damping)),
+        ("steps taken back", str(run.n_rejected)),
+        ("certificate", comparison.certificate_text),
+    ]
+    return "network of exponentials", [align([head, fit], left=(0, 3)), _facts(facts)]
+
+
+def _first_and_last(values: Sequence[float]) -> str:
+    """The first of some numbers, and the last where it differs."""
+    if not len(values):
+        return "none"
+    return f"{values[0]:.3g}" + (f", at the end {values[-1]:.3g}" if values[-1] != values[0] else "")
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:

@@ -21,18 +21,28 @@ from underdetermined.cli._arguments import (
 from underdetermined.cli._exit_codes import NOT_COMPLETE, SUCCESS
 from underdetermined.cli._files import check_data, check_plot, check_written, read
 from underdetermined.cli._printing import print_figure, print_json, reporter
-from underdetermined.comparison import Comparison, SparseComparison, compare, compare_sparse
+from underdetermined.comparison import (
+    Comparison,
+    ExponentialComparison,
+    SparseComparison,
+    compare,
+    compare_exponential,
+    compare_sparse,
+)
 from underdetermined.displays import draw_comparison
 from underdetermined.solvers import SOLVERS
 from underdetermined.text import format_comparison
 
 _MAX_ROWS = 3000
-_RANDOM, _SPARSE = "random-features", "sparse-relu"
-# Options that only one of the models has, with what they are unless given.
+_RANDOM, _SPARSE, _EXPONENTIAL = "random-features", "sparse-relu", "exponential"
+_TRAINED = {"learning_rate": "auto", "max_iter": 300, "tol": None}
+# Options that not all models have, with what they are unless given.
 _OWN: dict[str, dict[str, Any]] = {
     _RANDOM: {"activation": "relu", "alpha": "loo", "solver": "auto"},
-    _SPARSE: {"bias": "auto", "learning_rate": "auto", "max_iter": 300, "tol": None},
+    _SPARSE: {"bias": "auto", **_TRAINED},
+    _EXPONENTIAL: {"alpha": 0.0, "solver": "gauss-newton", "row_scale": "auto", **_TRAINED},
 }
+_SOLVERS: dict[str, tuple[str, ...]] = {_RANDOM: ("auto", *SOLVERS), _EXPONENTIAL: ("gauss-newton", "gd")}
 
 _DESCRIPTION = """\
 Fit a wide network to a table and cross-validate it beside scikit-learn's
@@ -40,7 +50,8 @@ Ridge and a multilayer perceptron, on the same folds. Inputs are standardised
 in each fold. --model random-features draws the hidden layer at random and
 fits twice: exactly (alpha 0, the coefficients of smallest norm) and with the
 penalty that leave-one-out chooses. --model sparse-relu trains the hidden
-layer of a network that fires on few of its neurons.
+layer of a network that fires on few of its neurons, --model exponential that
+of a network of exponentials.
 """
 
 
@@ -57,16 +68,19 @@ def add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         type=width,
         default="auto",
         metavar="W",
-        help=f"hidden neurons, an even number with {_SPARSE}, or auto [auto]",
+        help=f"hidden neurons, an even number but for {_RANDOM}, or auto [auto]",
     )
     model.add_argument("--cv", type=integer(2), default=5, metavar="K", help="folds of the cross-validation [5]")
     add_seed(model)
+    _add_own(fit)
+    output = add_output(fit)
+    output.add_argument("--save", type=Path, metavar="FILE", help="write the fitted pipeline, for joblib.load")
+
+
+def _add_own(fit: argparse.ArgumentParser) -> None:
+    """Add the options that not all models have; what they are unless given depends on the model."""
     random = fit.add_argument_group(f"with --model {_RANDOM}")
     add_activation(random, default=None)
-    random.add_argument("--alpha", type=alpha, metavar="F", help="penalty of the second fit, or loo [loo]")
-    random.add_argument(
-        "--solver", choices=("auto", *SOLVERS), metavar="S", help=f"one of auto, {', '.join(SOLVERS)} [auto]"
-    )
     sparse = fit.add_argument_group(f"with --model {_SPARSE}")
     sparse.add_argument(
         "--bias",
@@ -74,22 +88,43 @@ def add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="B",
         help="all biases start at -B: the larger B, the fewer neurons fire; auto: as large as the width allows [auto]",
     )
-    sparse.add_argument(
+    exponential = fit.add_argument_group(f"with --model {_EXPONENTIAL}")
+    exponential.add_argument(
+        "--row-scale",
+        type=number_or_auto(0.0, low_open=True),
+        metavar="C",
+        help="factor of the standardised rows, or auto: norms near 0.75, where exponentials are tame [auto]",
+    )
+    solved = fit.add_argument_group(f"with --model {_RANDOM} or {_EXPONENTIAL}")
+    solved.add_argument(
+        "--alpha",
+        type=alpha,
+        metavar="F",
+        help=f"{_RANDOM}: penalty of the second fit, or loo [loo]; {_EXPONENTIAL}: penalty of the way from the start, with "
+        "gauss-newton [0]",
+    )
+    solved.add_argument(
+        "--solver",
+        choices=tuple(name for names in _SOLVERS.values() for name in names),
+        metavar="S",
+        help=f"{_RANDOM}: one of {', '.join(_SOLVERS[_RANDOM])} [auto]; {_EXPONENTIAL}: "
+        f"{' or '.join(_SOLVERS[_EXPONENTIAL])} [gauss-newton]",
+    )
+    trained = fit.add_argument_group(f"with --model {_SPARSE} or {_EXPONENTIAL}")
+    trained.add_argument(
         "--learning-rate",
         type=number_or_auto(0.0, low_open=True),
         metavar="R",
         help="step of gradient descent, or auto [auto]",
     )
-    sparse.add_argument("--max-iter", type=integer(1), metavar="N", help=f"most steps [{_OWN[_SPARSE]['max_iter']}]")
-    sparse.add_argument(
+    trained.add_argument("--max-iter", type=integer(1), metavar="N", help=f"most steps [{_TRAINED['max_iter']}]")
+    trained.add_argument(
         "--tol",
         type=share,
         metavar="T",
-        help="stop where the residual is this share of that at the start; if it is given and the steps run out before, "
-        "the exit code is 1 [0.1]",
+        help="stop where the residual (with --alpha, the gradient) is this share of that at the start; if it is given and "
+        f"not reached, the exit code is 1 [{_SPARSE}: 0.1, {_EXPONENTIAL}: 1e-8]",
     )
-    output = add_output(fit)
-    output.add_argument("--save", type=Path, metavar="FILE", help="write the fitted pipeline, for joblib.load")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -99,8 +134,12 @@ def _run(options: argparse.Namespace) -> int:
     check_plot(options.plot)
     table = read(options)
     progress = reporter(options)
-    run: Callable[..., Comparison | SparseComparison] = compare_sparse if options.model == _SPARSE else compare
-    comparison = run(
+    compare_model: dict[str, Callable[..., Comparison | SparseComparison | ExponentialComparison]] = {
+        _RANDOM: compare,
+        _SPARSE: compare_sparse,
+        _EXPONENTIAL: compare_exponential,
+    }
+    comparison = compare_model[options.model](
         table,
         task=None if options.task == "auto" else options.task,
         width=options.width,
@@ -126,14 +165,22 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _options_of_the_model(options: argparse.Namespace) -> dict[str, Any]:
-    """Take the options that the model has, and refuse those of the other one."""
-    for model, defaults in _OWN.items():
-        for name in defaults:
-            given = getattr(options, name)
-            if given is not None and model != options.model:
-                raise ValueError(
-                    f"--{name.replace('_', '-')} {given} has no effect on --model {options.model}; leave it out, or add "
-                    f"--model {model}"
-                )
-    own = {name: getattr(options, name) for name in _OWN[options.model]}
-    return {name: _OWN[options.model][name] if given is None else given for name, given in own.items()}
+    """Take the options that the model has, and refuse those of the others."""
+    model, own = options.model, dict(_OWN[options.model])
+    for name in dict.fromkeys(name for defaults in _OWN.values() for name in defaults):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        if name not in own:
+            others = " or ".join(other for other, defaults in _OWN.items() if name in defaults)
+            raise ValueError(
+                f"--{name.replace('_', '-')} {given} has no effect on --model {model}; leave it out, or add --model {others}"
+            )
+        own[name] = given
+    if "solver" in own and own["solver"] not in _SOLVERS[model]:
+        raise ValueError(
+            f"--solver {own['solver']} is not for --model {model}; leave it out, or give one of {', '.join(_SOLVERS[model])}"
+        )
+    if model == _EXPONENTIAL and own["alpha"] == "loo":
+        raise ValueError(f"--alpha loo is not for --model {model}; leave it out, or give a number of at least 0")
+    return own

@@ -1,6 +1,15 @@
 """Networks beside scikit-learn's Ridge and MLP: the same data, the same folds, one result."""
 
 from underdetermined.comparison._compare import Comparison, Fit, compare
+from underdetermined.comparison._exponential import ExponentialComparison, compare_exponential
 from underdetermined.comparison._sparse import SparseComparison, compare_sparse
 
-__all__ = ["Comparison", "Fit", "SparseComparison", "compare", "compare_sparse"]
+__all__ = [
+    "Comparison",
+    "ExponentialComparison",
+    "Fit",
+    "SparseComparison",
+    "compare",
+    "compare_exponential",
+    "compare_sparse",
+]

@@ -64,7 +64,8 @@ class SparseComparison(TrainedComparison):
         dict
             Ready for `json.dumps`; numbers that are not finite become None.
         """
-        return self.described("sparse-relu", fit=self.described_fit(bias=self.estimator.bias_))
+        network = self.estimator
+        return self.described("sparse-relu", fit=self.described_fit(network.trajectory_.to_dict(), bias=network.bias_))
 
 
 def compare_sparse(

@@ -41,11 +41,13 @@ class TrainedComparison(CrossValidated):
     def certificate_text(self) -> str:
         """What is proved of the training, or why nothing is."""
 
-    def described_fit(self, **own: Any) -> dict[str, Any]:
+    def described_fit(self, trajectory: dict[str, Any], **own: Any) -> dict[str, Any]:
         """The fit to all rows as types that JSON knows: what only this network has, then what all of them have.
 
         Parameters
         ----------
+        trajectory : dict
+            How it was trained.
         **own : object
             Entries that only this network has.
 
@@ -62,7 +64,7 @@ class TrainedComparison(CrossValidated):
             "tol": network.tol,
             "training_residual": finite(self.training_residual),
             "seconds": self.seconds,
-            "trajectory": network.trajectory_.to_dict(),
+            "trajectory": trajectory,
             "certificate": None if network.certificate_ is None else network.certificate_.to_dict(),
             "certificate_text": self.certificate_text,
         }

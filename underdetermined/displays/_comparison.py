@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
 
 from underdetermined._compat import check_matplotlib_support
-from underdetermined.comparison import Comparison, SparseComparison
+from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison
 from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
 from underdetermined.displays._sparsity import SparsityDisplay
+from underdetermined.displays._sparsity_axes import scale_steps
 
 _FONT_SIZE = 14
 _LONGEST_LABEL = 16
+_FEW = 40  # steps that are marked one by one
+_RANGE = 1e34  # a loss further than this from its start is rounding
+_SOLVERS = {"gd": "gradient descent", "gauss-newton": "Gauss-Newton"}
 
 
-def draw_comparison(comparison: Comparison | SparseComparison) -> Any:
+def draw_comparison(comparison: Comparison | SparseComparison | ExponentialComparison) -> Any:
     """Draw predictions against the truth, and beside them the leave-one-out path or the training.
 
     Parameters
     ----------
-    comparison : Comparison or SparseComparison
-        What `underdetermined.comparison.compare` or `underdetermined.comparison.compare_sparse` returned.
+    comparison : Comparison, SparseComparison or ExponentialComparison
+        What `underdetermined.comparison.compare`, `underdetermined.comparison.compare_sparse` or
+        `underdetermined.comparison.compare_exponential` returned.
 
     Returns
     -------
     matplotlib Figure
         Left, for each row the prediction of the model that has not seen it: a scatter plot for regression, a
         confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so; for a
-        sparse network its loss and active fraction at every step.
+        sparse network its loss and active fraction at every step, for a network of exponentials its loss.
 
     Notes
     -----
@@ -39,21 +45,42 @@ def draw_comparison(comparison: Comparison | SparseComparison) -> Any:
     from matplotlib.figure import Figure
 
     is_sparse = isinstance(comparison, SparseComparison)
+    is_exponential = isinstance(comparison, ExponentialComparison)
     has_path = getattr(comparison.estimator, "loo_path_", None) is not None
     score = comparison.shown_score
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
-        figure = Figure(figsize=(13 if has_path or is_sparse else 7, 7.6 if is_sparse else 5.8), layout="constrained")
-        panels = figure.subplot_mosaic("LA;LB" if is_sparse else "LR" if has_path else "L")
+        is_wide = has_path or is_sparse or is_exponential
+        figure = Figure(figsize=(13 if is_wide else 7, 7.6 if is_sparse else 5.8), layout="constrained")
+        panels = figure.subplot_mosaic("LA;LB" if is_sparse else "LR" if is_wide else "L")
         _draw_predictions(comparison, panels["L"])
         metric = comparison.metric.replace("R2", "R\u00b2")
         panels["L"].set_title(f"{score.label}\nout of fold, {metric} {score.mean:.3f}")
         if is_sparse:
             panels["A"].sharex(panels["B"])
             SparsityDisplay.from_estimator(comparison.estimator, ax=[panels["A"], panels["B"]])
+        elif is_exponential:
+            _draw_training(comparison.estimator, panels["R"])
+            panels["R"].set_title(f"{comparison.table.source}: training\nby {_SOLVERS[comparison.estimator.solver]}")
         elif has_path:
             LeaveOneOutDisplay.from_estimator(comparison.estimator, ax=panels["R"])
             panels["R"].set_title(f"{comparison.table.source}: choice of the penalty\nwithout refits")
     return figure
+
+
+def _draw_training(network: Any, ax: Any) -> None:
+    """The loss at every step, and where gradient descent is certified to converge."""
+    from matplotlib.ticker import MaxNLocator
+
+    run = network.trajectory_
+    losses = run.value / run.value[0]
+    steps = np.arange(len(losses))
+    is_short = len(losses) <= _FEW
+    ax.plot(steps, losses.clip(1.0 / _RANGE), "o-" if is_short else "-", color="#0072B2", linewidth=2)
+    ax.set(yscale="log", xlabel="step", ylabel="loss / loss at the start")
+    if is_short:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        scale_steps(ax, len(losses))
 
 
 def _short(label: str) -> str:
@@ -61,7 +88,7 @@ def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026"
 
 
-def _draw_predictions(comparison: Comparison | SparseComparison, ax: Any) -> None:
+def _draw_predictions(comparison: Comparison | SparseComparison | ExponentialComparison, ax: Any) -> None:
     from matplotlib import ticker
 
     predictions = comparison.shown_score.predictions
