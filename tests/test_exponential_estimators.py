@@ -76,13 +76,14 @@ def test_gradient_descent_is_that_of_a_plain_loop(weighted):
     np.testing.assert_array_equal(network.learning_rate_, 0.001)
 
 
-def test_a_penalised_fit_is_the_minimum_that_scipy_finds(weighted):
-    network = regressor(width=20, alpha=0.5, tol=1e-9).fit(*weighted)
+@pytest.mark.parametrize("solver", ["gauss-newton", "gd"])
+def test_a_penalised_fit_is_the_minimum_that_scipy_finds(weighted, solver):
+    network = regressor(width=20, alpha=5.0, tol=1e-8, solver=solver).fit(*weighted)
     plain = Plain(network, *weighted)
 
     def penalised(w):
         W = w.reshape(plain.start.shape)
-        return np.concatenate([plain.residual(W).ravel(), np.sqrt(0.5) * (W - plain.start).ravel()])
+        return np.concatenate([plain.residual(W).ravel(), np.sqrt(5.0) * (W - plain.start).ravel()])
 
     found = least_squares(penalised, plain.start.ravel(), xtol=1e-14, ftol=1e-14, gtol=1e-10)
     new = np.random.default_rng(1).standard_normal((10, 6))

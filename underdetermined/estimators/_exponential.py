@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
+from underdetermined.estimators._exponential_penalty import Penalized
 from underdetermined.estimators._exponential_rows import choose_row_scale, scaled_rows, with_constant
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._norms import root_mean_square_norm
@@ -155,8 +156,6 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
     def _check_options(self) -> None:
         if self.symmetric_init and self.width % 2:
             raise ValueError(f"width={self.width} is odd: pass an even one, or symmetric_init=False")
-        if self.solver == "gd" and self.alpha:
-            raise ValueError(f"alpha={self.alpha} has no effect on solver='gd': pass alpha=0, or solver='gauss-newton'")
         if self.solver != "gd" and self.learning_rate != "auto":
             raise ValueError(
                 f"learning_rate={self.learning_rate} has no effect on solver={self.solver!r}: leave it at 'auto', or pass "
@@ -193,18 +192,17 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
                 stacklevel=5,
             )
 
-    def _optimize(self, objective: Exponential, steps: Steps) -> Trajectory:
-        options: dict[str, Any] = {"max_iter": self.max_iter, "callback": steps}
+    def _optimize(self, objective: Exponential, callback: Steps) -> Trajectory:
         theta = objective.initial()
-        if self.solver == "gd":
-            return gradient_descent(
-                objective, theta, learning_rate=self.learning_rate, loss_tol=self.tol**2, **options
-            )
-        if not self.alpha:
-            return gauss_newton(objective, theta, loss_tol=self.tol**2, **options)
-        # A penalty leaves a residual: what becomes small is the gradient.
-        slope = float(np.linalg.norm(objective.gradient(theta)))
-        return gauss_newton(objective, theta, alpha=self.alpha, tol=self.tol * slope, **options)
+        options: dict[str, Any] = {"max_iter": self.max_iter, "callback": callback, "loss_tol": self.tol**2}
+        if self.alpha:
+            # A penalty leaves a residual: what becomes small is the gradient.
+            slope = np.linalg.norm(objective.gradient(theta))
+            options |= {"loss_tol": 0.0, "tol": self.tol * float(slope)}
+        if self.solver == "gauss-newton":
+            return gauss_newton(objective, theta, alpha=self.alpha, **options)
+        loss = Penalized(objective, self.alpha) if self.alpha else objective
+        return gradient_descent(loss, theta, learning_rate=self.learning_rate, **options)
 
     def _certified(self, objective: Exponential, trajectory: Trajectory) -> tuple[ExponentialCertificate | None, int | None]:
         """What holds from the start on, or else from the end, and the step that it speaks of."""

@@ -43,8 +43,7 @@ class ExponentialRegressor(MultiOutputMixin, RegressorMixin, ExponentialModel):
         Step of gradient descent on the loss above, a sum over rows. "auto" follows the largest eigenvalue of the
         tangent Gram matrix.
     alpha : float, default=0.0
-        Penalty ``alpha |W - W_0|^2 / 2`` on the distance from the drawn weights, beside the loss above; for
-        "gauss-newton" alone. 0 interpolates.
+        Penalty ``alpha |W - W_0|^2 / 2`` on the distance from the drawn weights, beside the loss above. 0 interpolates.
     max_iter : int, default=1000
         Most steps.
     tol : float, default=1e-8

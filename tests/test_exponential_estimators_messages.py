@@ -1,0 +1,203 @@
+"""What networks of exponentials say: warnings, errors, callbacks, a line for each fit."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.callback import ScoringMonitor
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from underdetermined.estimators import ExponentialClassifier, ExponentialRegressor
+
+OPTIONS = {"width": 100, "alpha": 0.1, "random_state": 0, "n_jobs": 1}
+
+
+def regressor(**options):
+    return ExponentialRegressor(**{**OPTIONS, **options})
+
+
+@pytest.fixture(scope="module")
+def data():
+    X = np.random.default_rng(3).standard_normal((20, 4))
+    return X, X[:, 0] + np.sin(X[:, 1])
+
+
+class Recorder:
+    """Notes what it is shown, and asks to stop at the step `last`."""
+
+    def __init__(self, last=None):
+        self.last, self.seen, self.scores = last, [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        self.seen.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.seen.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator=None):
+        self.seen.append("end")
+        self.scores.append(fitted_estimator.score(X, y))
+        return len(self.scores) == self.last
+
+
+@pytest.mark.parametrize("model", [ExponentialRegressor, ExponentialClassifier])
+@pytest.mark.parametrize("options", [{}, {"solver": "gd", "alpha": 0.0, "tol": 0.8}], ids=["gauss-newton", "gd"])
+def test_callbacks_see_every_step(data, model, options):
+    X, y = data[0], {ExponentialRegressor: data[1], ExponentialClassifier: (data[1] > 0).astype(int)}[model]
+    recorder = Recorder()
+    network = model(**{**OPTIONS, **options}).set_callbacks(recorder).fit(X, y)
+    assert recorder.seen == ["fit", *["iteration", "end"] * network.n_iter_, "end", "teardown"]
+    assert recorder.scores[-1] == recorder.scores[-2] == network.score(X, y)
+
+
+def test_callbacks_show_the_network_of_their_step(data):
+    recorder = Recorder()
+    network = regressor(alpha=0.0, tol=1e-3).set_callbacks(recorder).fit(*data)
+    np.testing.assert_allclose(1 - np.array(recorder.scores[:-1]), 2 * network.loss_curve_[1:], rtol=1e-6, atol=1e-15)
+
+
+def test_callbacks_can_stop_without_a_warning(data):
+    network = regressor(tol=0).set_callbacks(Recorder(last=2)).fit(*data)
+    assert network.n_iter_ == 2 and len(network.loss_curve_) == 3
+
+
+def test_scoring_monitor_scores_every_step(data):
+    monitor = ScoringMonitor(scoring="r2")
+    network = regressor().set_callbacks(monitor).fit(*data)
+    assert len(monitor.get_logs().data_as_pandas) == network.n_iter_ + 1
+
+
+def test_too_few_steps_are_reported_where_fit_was_called(data):
+    network = regressor(alpha=0.0, max_iter=2)
+    with pytest.warns(ConvergenceWarning, match="after 2 steps .* above tol=1e-08; raise max_iter or tol") as caught:
+        network.fit(*data)
+    assert caught[0].filename == __file__
+    left = np.sqrt(network.loss_curve_[-1] / network.loss_curve_[0])
+    assert f"residual of {left:.3g} times" in str(caught[0].message)
+
+
+def test_too_few_steps_towards_a_penalised_minimum(data):
+    with pytest.warns(ConvergenceWarning, match="after 1 steps with a loss of .*; raise max_iter or tol"):
+        regressor(max_iter=1).fit(*data)
+
+
+def test_slow_descent_is_told_of_the_other_solver(data):
+    with pytest.warns(ConvergenceWarning, match="solver='gauss-newton'"):
+        regressor(solver="gd", alpha=0.0, max_iter=2).fit(*data)
+
+
+def test_divergence_names_the_learning_rate(data):
+    with pytest.warns(ConvergenceWarning, match="lower learning_rate"):
+        network = regressor(solver="gd", alpha=0.0, learning_rate=1e6).fit(*data)
+    assert np.isfinite(network.predict(data[0])).all()
+
+
+def test_a_row_of_zeros_without_a_bias_is_explained(data):
+    X = np.vstack([data[0], np.zeros((1, 4))])
+    with pytest.warns(ConvergenceWarning, match="no step lowers it any more: .* pass fit_bias=True"):
+        network = regressor(width=1000, alpha=0.0, fit_bias=False).fit(X, np.append(data[1], 7.0))
+    assert "zero" in network.certificate_.reason
+    assert network.predict(np.zeros((1, 4))) == pytest.approx(network.intercept_)
+
+
+def test_networks_that_converge_are_silent(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert regressor().fit(*data).n_iter_ < 100
+        assert regressor(alpha=0.0, width=1000).fit(*data).loss_curve_[-1] < 1e-16
+
+
+def test_large_rows_are_reported_where_fit_was_called(data):
+    with pytest.warns(UserWarning) as caught:
+        regressor(row_scale=3.0, alpha=1.0, max_iter=3, fit_bias=False).fit(*data)
+    largest = 3 * np.linalg.norm(data[0], axis=1).max()
+    poor, wide = caught[:2]
+    assert f"row_scale=3.0 makes rows of norm up to {largest:.3g}," in str(poor.message)
+    assert "exp(4 norm^2) exceeds the width 100" in str(poor.message) and "pass row_scale='auto'" in str(poor.message)
+    assert "apart, beyond 36" in str(wide.message) and "lower row_scale" in str(wide.message)
+    assert poor.filename == wide.filename == __file__
+
+
+def test_rows_too_large_to_train_on_are_refused(data):
+    match = r"max <w, x> = .* > 350, .* largest norm is .*; lower row_scale=1000.0, or pass row_scale='auto'"
+    network = regressor(row_scale=1000.0)
+    with pytest.raises(OverflowError, match=match):
+        network.fit(*data)
+    with pytest.raises(NotFittedError):
+        network.predict(data[0])
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return regressor().fit(*data)
+
+
+def test_predictions_that_overflow_are_refused_with_the_exponent(fitted):
+    match = r"max <w, x> = .* > 709.78, so that exp overflows .* row_scale_ is .*; predict_log returns signs and logarithms"
+    with pytest.raises(OverflowError, match=match):
+        fitted.predict(1e5 * np.ones((1, 4)))
+
+
+def test_predictions_that_overflow_float32_are_refused(fitted):
+    far = np.ones((1, 4))
+    while fitted.predict_log(far)[1] < 100:
+        far = 2 * far
+    assert np.isfinite(fitted.predict(far))
+    largest = fitted.predict_log(far)[1].item()
+    with pytest.raises(OverflowError, match=rf"max ln\|f\(x\)\| = {largest:.5g} > 88.7.*overflow float32: remove rows"):
+        fitted.predict(far.astype(np.float32))
+
+
+def test_rows_that_overflow_when_scaled_are_refused(data):
+    network = regressor().fit(1e-3 * data[0], data[1])
+    for method in (network.predict, network.predict_log):
+        with pytest.raises(OverflowError, match=r"entries up to 1.5e\+308, which overflow once multiplied"):
+            method(np.full((1, 4), 1.5e308))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"width": 101}, "width=101 is odd: pass an even one, or symmetric_init=False"),
+        ({"learning_rate": 0.1}, "learning_rate=0.1 has no effect on solver='gauss-newton'"),
+        ({"row_scale": 0.0}, "row_scale"),
+        ({"row_scale": np.inf}, "row_scale"),
+        ({"sampler": "dice"}, "sampler"),
+        ({"solver": "adam"}, "solver"),
+        ({"tol": 1.0}, "tol"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(data, options, match):
+    with pytest.raises(ValueError, match=match):
+        regressor(**options).fit(*data)
+
+
+def test_odd_widths_without_symmetry(data):
+    assert regressor(width=101, symmetric_init=False).fit(*data).coef_.shape == (101,)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["X", "y"])
+def test_non_finite_data_are_refused(data, value, place):
+    arrays = {"X": data[0].copy(), "y": data[1].copy()}
+    arrays[place].flat[0] = value
+    with pytest.raises(ValueError, match=place):
+        regressor().fit(**arrays)
+
+
+def test_networks_beyond_the_memory_are_refused(data):
+    with pytest.raises(MemoryError, match="10000000000000 hidden neurons .* bytes"):
+        regressor(width=10**13).fit(*data)
+
+
+def test_one_class_is_refused(data):
+    with pytest.raises(ValueError, match="1 class"):
+        ExponentialClassifier(**OPTIONS).fit(data[0], np.zeros(20, int))
+
+
+def test_verbose_prints_a_line(data, capsys):
+    regressor(verbose=1).fit(*data)
+    assert capsys.readouterr().out.startswith("[ExponentialRegressor] row_scale=")
