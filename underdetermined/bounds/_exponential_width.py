@@ -7,7 +7,7 @@ from math import inf, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
+from scipy.special import logsumexp, ndtr
 
 from underdetermined._validation import check_number
 from underdetermined.bounds._bound import Assumption, WidthBound, as_width, shown
@@ -152,19 +152,19 @@ def _truncated(problem: ExponentialProblem, smallest: float) -> _Rule:
     norms, scale, diagonal = problem.norms, problem.weight_scale, problem.kernel.diagonal()
     lengths = scale * norms
     # Below, the longest row alone loses half of its diagonal entry; above, nothing more is to be gained.
-    high = sqrt(2.0 * log(8.0 * problem.n_rows * float((diagonal / smallest).sum())))
-    levels = 2.0 * float(lengths.max()) + np.linspace(0.0, high, _THRESHOLDS)
+    spread = float(logsumexp(np.log(diagonal))) - log(smallest)
+    levels = 2.0 * float(lengths.max()) + np.linspace(0.0, sqrt(2.0 * (log(8.0 * problem.n_rows) + spread)), _THRESHOLDS)
     tilts = 2.0 * np.outer(lengths, lengths) * problem.cosines
     costs, thresholds, losses = [], [], []
     for shape in (lengths, np.full(problem.n_rows, lengths.max())):
         for level in levels:
             limits = level * shape
-            beyond = ndtr((tilts - limits) / lengths).sum(axis=1).clip(max=1.0)
-            eta = float((diagonal / smallest * beyond).sum()) * (1.0 + _SAFETY)
             peak = float(limits.max())
-            top = float(np.linalg.norm(np.exp(limits - peak)[:, np.newaxis] * problem.inputs, 2))
-            with np.errstate(over="ignore"):
-                tau = float(np.exp(2.0 * (peak + np.log(top)) - np.log(smallest))) * (1.0 + _SAFETY)
+            beyond = ndtr((tilts - limits) / lengths).sum(axis=1).clip(max=1.0)
+            with np.errstate(over="ignore", under="ignore", divide="ignore"):
+                eta = float(np.exp(np.log(diagonal) - log(smallest) + np.log(beyond)).sum()) * (1.0 + _SAFETY)
+                top = float(np.linalg.norm(np.exp(limits - peak)[:, np.newaxis] * problem.inputs, 2))
+                tau = float(np.exp(2.0 * (peak + np.log(top)) - log(smallest))) * (1.0 + _SAFETY)
             costs.append(float(tail_costs(tau, eta, _EPSILON)[0]))
             thresholds.append(peak)
             losses.append(eta)
