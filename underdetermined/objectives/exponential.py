@@ -13,6 +13,7 @@ from underdetermined.blocks import single_threaded_blas
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
 from underdetermined.objectives._exponential_pull_back import PullBack
+from underdetermined.objectives._exponential_thin import MOST_INPUTS, thin_pass
 from underdetermined.objectives._exponential_tiles import ExponentialTiles
 from underdetermined.objectives._linearization import Linearization
 from underdetermined.objectives._loss import half_square
@@ -156,11 +157,31 @@ class Exponential:
             return factor * np.einsum("ij,ij->i", self.X, self.X) if factor else None
 
     def _tiles(self, theta: ArrayLike, *, keeps: bool = False) -> ExponentialTiles:
+        n_jobs = self.feature_map.n_jobs
+        return ExponentialTiles(self.X, self._shift(), self._weights(theta), self._is_paired(), n_jobs, keeps=keeps)
+
+    def _is_paired(self) -> bool:
+        """Whether the second half of the output weights is minus the first half."""
         last = self.output_weights
         half = len(last) // 2
-        is_paired = 2 * half == len(last) and bool((last[:half] == -last[half:]).all())
-        n_jobs = self.feature_map.n_jobs
-        return ExponentialTiles(self.X, self._shift(), self._weights(theta), is_paired, n_jobs, keeps=keeps)
+        return 2 * half == len(last) and bool((last[:half] == -last[half:]).all())
+
+    def _is_thin(self) -> bool:
+        return self.X.shape[1] <= MOST_INPUTS and self.targets.shape[1] == 1
+
+    def _thin_pass(self, theta: ArrayLike, *, with_gradient: bool) -> tuple[FloatArray, FloatArray]:
+        residual, gradient = thin_pass(
+            self.X,
+            self._shift(),
+            self.targets[:, 0],
+            self.sample_weight,
+            self._weights(theta),
+            self.output_weights[:, 0],
+            is_paired=self._is_paired(),
+            with_gradient=with_gradient,
+            n_jobs=self.feature_map.n_jobs,
+        )
+        return residual[:, np.newaxis], gradient
 
     def _residual(self, tiles: ExponentialTiles, after: Any = None) -> FloatArray:
         last = self.output_weights
@@ -188,6 +209,8 @@ class Exponential:
         -------
         ndarray of shape (n, k)
         """
+        if self._is_thin():
+            return self._thin_pass(theta, with_gradient=False)[0]
         return self._residual(self._tiles(theta))
 
     def _loss(self, residual: FloatArray) -> float:
@@ -239,6 +262,9 @@ class Exponential:
         gradient : ndarray of shape (p,)
             Its gradient.
         """
+        if self._is_thin():
+            residual, slopes = self._thin_pass(theta, with_gradient=True)
+            return self._loss(residual), slopes.ravel()
         tiles = self._tiles(theta)
         gradient = PullBack(tiles, self.output_weights)
 
