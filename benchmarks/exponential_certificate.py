@@ -3,12 +3,13 @@
 Run ``python -m benchmarks.exponential_certificate``.
 
 First, networks of all kinds (rows, last layers, outputs, weights, scales, row shifts) are given targets that put them
-exactly where certificates end, or at a share of it, and trained by plain NumPy gradient descent with every promise checked
-at every step: the rate, the path of all weights, of every neuron and of every exponent, and the number of steps to 1e-8. Then
-paired networks on targets of unit size: the step of gradient descent at which a certificate of the network reached so far is
-first issued. Then widths: at which gradient descent works, at which the certificate is issued, and at which it would be with
-constants that hold for a whole ball instead of along the path, where |J| and the curvature are taken at their largest: that
-asks for 2 x_max b |rho| / sigma^2 below (sqrt(2) - 1) exp(1 - sqrt(2)) / 2. Last, what a certificate costs beside one step.
+exactly where certificates end, or at a share of it, and trained by plain NumPy gradient descent with every promise
+checked at every step: the rate, the path of all weights, of every neuron and of every exponent, and the number of steps
+to 1e-8. Then paired networks on targets of unit size: the step of gradient descent at which a certificate of the
+network reached so far is first issued. Then widths: at which gradient descent works, at which the certificate is
+issued, and at which it would be with constants that hold for a whole ball instead of along the path, where |J| and the
+curvature are taken at their largest: that asks for 2 x_max b |rho| / sigma^2 below (sqrt(2) - 1) exp(1 - sqrt(2)) / 2.
+Last, what a certificate costs beside one step.
 """
 
 import argparse
