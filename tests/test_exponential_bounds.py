@@ -83,11 +83,14 @@ def test_lower_bounds_are_their_slow_definitions(rng, decades, scale):
     smallest = np.linalg.eigvalsh
     features = np.exp(scale**2 * ((X[:, np.newaxis] + X) ** 2).sum(axis=2) / 2.0)
     found = values_of(exponential_eigenvalue_bounds(X, weight_scale=scale))
-    gram = max(smallest(X @ X.T)[0] * np.exp(2.0 * growth.min()), smallest(cosines)[0] * diagonal.min())
+    roots = np.sqrt(diagonal)
+    gram = smallest(cosines * np.outer(roots, roots))[0]
     assert found["schur_gram"] == pytest.approx(gram, rel=1e-9, abs=0.0)
-    roots = np.exp(growth)
-    kernel = [smallest(features)[0] * norms.min() ** 2, smallest(features / np.outer(roots, roots))[0] * diagonal.min()]
-    assert found["schur_kernel"] == pytest.approx(max(kernel), rel=1e-9, abs=0.0)
+    plain = [smallest(X @ X.T)[0] * np.exp(2.0 * growth.min()), smallest(cosines)[0] * diagonal.min()]
+    assert gram >= max(plain) * (1.0 - 1e-9)
+    kernel = smallest(features * np.outer(roots * np.exp(-growth), roots * np.exp(-growth)))[0]
+    assert found["schur_kernel"] == pytest.approx(kernel, rel=1e-9, abs=0.0)
+    assert kernel >= smallest(features)[0] * norms.min() ** 2 * (1.0 - 1e-9)
     weights = [np.sqrt(diagonal * poisson.pmf(k, growth)) for k in range(60)]
     terms = [smallest(cosines ** (k + 1) * np.outer(weights[k], weights[k]))[0] for k in range(60)]
     assert found["series"] == pytest.approx(sum(terms), rel=1e-5, abs=0.0)

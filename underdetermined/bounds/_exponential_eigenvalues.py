@@ -50,16 +50,16 @@ def exponential_eigenvalue_bounds(X: ArrayLike, *, weight_scale: float = 1.0) ->
 
     With ``a_i = t^2 |x_i|^2``, ``rho_ij`` the cosines of the rows and ``p_k(a) = exp(-a) a^k / k!``,
 
-    * "schur_gram" is the better of ``lambda_min(X X.T) min_i exp(2 a_i)`` and ``lambda_min(rho) min_i H_ii``;
-    * "schur_kernel" that of ``min_i |x_i|^2 lambda_min(exp(t^2 |x_i + x_j|^2 / 2))`` and
-      ``min_i H_ii lambda_min(exp(-t^2 |x_i - x_j|^2 / 2))``;
+    * "schur_gram" is ``lambda_min(sqrt(H_ii) rho_ij sqrt(H_jj))``, not below ``lambda_min(X X.T) min_i exp(2 a_i)``;
+    * "schur_kernel" is the same with ``exp(-t^2 |x_i - x_j|^2 / 2)`` for the cosines, not below
+      ``min_i |x_i|^2 lambda_min(exp(t^2 |x_i + x_j|^2 / 2))``;
     * "series" is ``sum_k lambda_min(D_k rho^(k + 1) D_k)``, powers by entry, with ``D_k^2 = diag(H_ii p_k(a_i))``;
     * "gershgorin" is ``max_K min_i H_ii sum_(k >= K) p_k(a_i) (1 - sum_j |rho_ij|^(k + 1))``;
     * "coherence" is the closed form ``min_i H_ii P(N_i >= K) / 2`` with N_i a Poisson variable of mean a_i, K the least
       degree with ``2 (n - 1) max |rho_ij|^(K + 1) <= 1``.
 
-    The exact value takes up to three eigenvalue problems of order n, each Schur bound four, "series" up to 192, and
-    "gershgorin" at most 100 passes over the matrix.
+    The exact value takes two eigenvalue problems of order n, each Schur bound four, "series" up to 128, and "gershgorin"
+    at most 100 passes over the matrix.
 
     References
     ----------

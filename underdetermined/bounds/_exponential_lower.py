@@ -26,7 +26,7 @@ _SAFETY = 1e-9
 
 
 def schur_gram(problem: ExponentialProblem) -> EigenvalueBound:
-    """Linear kernel times exponentials, ``lambda_min >= lambda_min(X X.T) min_i exp(2 a_i)``.
+    """Cosines between the roots of the diagonal, ``lambda_min >= lambda_min(sqrt(H_ii) rho_ij sqrt(H_jj))``.
 
     Parameters
     ----------
@@ -36,22 +36,20 @@ def schur_gram(problem: ExponentialProblem) -> EigenvalueBound:
     Returns
     -------
     EigenvalueBound
-        The better of this and the same with unit rows, ``lambda_min(cosines) min_i H_ii``.
+        Not below ``lambda_min(X X.T) min_i exp(2 a_i)``.
     """
     n, d = problem.inputs.shape
-    statement = "H is the entrywise product of the linear kernel and a kernel of exponentials, both semi-definite."
+    statement = "H is the entrywise product of a linear kernel and a Gaussian one, whose diagonal is one."
     condition = f"the {n} rows are linearly independent in {d} dimensions, beyond rounding"
     return lower_bound(problem, "schur_gram", _schur_gram, statement, condition)
 
 
 def _schur_gram(problem: ExponentialProblem) -> float:
-    if problem.n_rows > problem.inputs.shape[1]:
-        return 0.0
-    return _schur(problem, problem.cosines, problem.norms)
+    return 0.0 if problem.n_rows > problem.inputs.shape[1] else _schur(problem, problem.cosines, problem.norms)
 
 
 def schur_kernel(problem: ExponentialProblem) -> EigenvalueBound:
-    """Kernel of the last layer times norms, ``lambda_min >= min_i |x_i|^2 lambda_min(exp(t^2 |x_i + x_j|^2 / 2))``.
+    """Gaussian kernel between the roots of the diagonal, ``lambda_min >= lambda_min(sqrt(H_ii) Gamma_ij sqrt(H_jj))``.
 
     Parameters
     ----------
@@ -61,10 +59,11 @@ def schur_kernel(problem: ExponentialProblem) -> EigenvalueBound:
     Returns
     -------
     EigenvalueBound
-        The better of this and the same with the Gaussian kernel, ``min_i H_ii lambda_min(exp(-t^2 |x_i - x_j|^2 / 2))``.
+        Not below ``min_i |x_i|^2`` times the smallest eigenvalue of the kernel of the features,
+        ``exp(t^2 |x_i + x_j|^2 / 2)``.
     """
-    statement = "H is the entrywise product of the linear kernel and the kernel of the features, both semi-definite."
-    condition = "the kernel of the features is positive definite beyond rounding"
+    statement = "H is the entrywise product of a Gaussian kernel and the cosines of the rows, whose diagonal is one."
+    condition = "the Gaussian kernel is positive definite beyond rounding"
     return lower_bound(problem, "schur_kernel", _schur_kernel, statement, condition)
 
 
@@ -73,12 +72,15 @@ def _schur_kernel(problem: ExponentialProblem) -> float:
 
 
 def _schur(problem: ExponentialProblem, unit: FloatArray, roots: FloatArray) -> float:
-    """Schur's bound for a factor of unit diagonal, and for it between diagonal matrices of roots."""
+    """Schur's bound for a factor of unit diagonal between the roots of the diagonal of H, or between others.
+
+    Nothing beats the roots of the diagonal but for rounding, which harms others less where norms are far apart.
+    """
     errors = np.full(problem.n_rows, problem.angle_error)
     diagonal = problem.kernel.diagonal()
     candidates = [
         (value - error) * float((diagonal / each**2).min())
-        for each in (np.ones(problem.n_rows), roots)
+        for each in (np.sqrt(diagonal), roots)
         for value, error in [smallest_scaled(unit, each, errors)]
     ]
     return max(candidates) * (1.0 - 4.0 * float(problem.errors.max()))
