@@ -8,6 +8,8 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from underdetermined.estimators import (
+    ExponentialClassifier,
+    ExponentialRegressor,
     RandomFeatureClassifier,
     RandomFeatureRegressor,
     RandomFeatures,
@@ -28,6 +30,10 @@ ESTIMATORS = [
 ]
 SPARSE = [
     model(width=64, max_iter=30, tol=0.3, random_state=0, n_jobs=1) for model in (SparseReLURegressor, SparseReLUClassifier)
+]
+EXPONENTIAL = [
+    ExponentialRegressor(width=32, alpha=1.0, tol=0.03, random_state=0, n_jobs=1),
+    ExponentialClassifier(width=32, solver="gd", max_iter=30, tol=0.3, random_state=0, n_jobs=1),
 ]
 MORE_CHECKS = (
     "check_param_validation",
@@ -55,13 +61,13 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(SPARSE, expected_failed_checks=expected_failures, xfail_strict=True)
+@parametrize_with_checks(SPARSE + EXPONENTIAL, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_checks_of_trained_networks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("estimator", ESTIMATORS[:3] + SPARSE, ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.parametrize("estimator", [*ESTIMATORS[:3], *SPARSE, *EXPONENTIAL], ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("name", [name for name in MORE_CHECKS if name not in TRANSFORMER_ONLY])
 def test_checks_that_the_decorator_leaves_out(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
