@@ -87,8 +87,8 @@ def later(objective, certificate):
     for _ in range(AGAIN):
         theta = theta - certificate.learning_rate * objective.gradient(theta)
     again = certify(objective, theta, learning_rate=certificate.learning_rate)
-    share = 1e-8 * certificate.residual_norm / again.residual_norm
-    return AGAIN + (again.n_steps(share) if share < 1.0 else 0)
+    goal = 1e-8 * certificate.residual_norm
+    return AGAIN + (again.n_steps(goal / again.residual_norm) if goal < again.residual_norm else 0)
 
 
 def unit_problem(kind, n, d, norm, seed):

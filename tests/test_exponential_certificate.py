@@ -62,7 +62,7 @@ def test_the_boundary_is_where_certificates_end(rng):
     refused = certify(case.objective(1.001 / slope * unit))
     assert not refused.is_certified
     assert refused.h == pytest.approx(1.001)
-    assert "train on and try again" in refused.reason
+    assert "train on and ask again" in refused.reason
 
 
 def test_small_residuals_have_the_rate_of_linear_least_squares(rng):
@@ -105,6 +105,17 @@ def test_the_width_needed_is_that_of_repeated_neurons(scale):
     np.testing.assert_allclose(widths, widths[0], rtol=1e-7)
     exponent = 1.0 if scale else 0.5
     np.testing.assert_allclose(ratios, ratios[0] / np.array([1.0, 4.0, 50.0]) ** exponent, rtol=1e-7)
+
+
+@pytest.mark.parametrize("size", [0.1, 10.0, 1e3])
+def test_the_width_needed_at_scale_one_knows_that_outputs_grow(size):
+    # Outputs whose square grows like the width, exactly: the root of the equation of the extrapolation.
+    case = wide_case(width=100, scale=1.0, symmetric=False)
+    objective = replace(case.objective(case.outputs), targets=np.full((5, 1), size))
+    found = certify(objective)
+    ratio = found.width_needed / 100
+    random, fixed = np.linalg.norm(case.outputs) ** 2, 5.0 * size**2
+    assert found.h**2 * (fixed + random * ratio) / ((fixed + random) * ratio**2) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("factor", "is_certified"), [(1.01, True), (0.99, False)])

@@ -21,8 +21,9 @@ GOOD = np.array([[0.5, 0.0], [0.0, 0.5], [0.3, -0.4]])
 @pytest.mark.parametrize(
     ("X", "words"),
     [
-        (GOOD[[0, 1, 0, 2]], "1 rows repeat others, the first is row 2, equal to row 0"),
-        (np.vstack([GOOD, np.zeros((2, 2))]), "2 rows are zero, the first is row 3"),
+        (GOOD[[0, 1, 0, 2]], "Row 2 repeats row 0: the tangent matrix is singular"),
+        (GOOD[[0, 1, 0, 0]], "Row 2 repeats row 0, one of 2 such rows"),
+        (np.vstack([GOOD, np.zeros((2, 2))]), "Row 3 is zero, one of 2 such rows"),
         (np.vstack([GOOD, GOOD[0] + 1e-9]), "not certifiable in this precision"),
         (1e3 * GOOD, "squares of exponentials overflow; rescale the rows"),
         (1e200 * GOOD, "squares of exponentials overflow; rescale the rows"),
@@ -41,7 +42,7 @@ def test_rows_are_numbered_as_they_were_passed():
     objective = problem(GOOD[[0, 1, 1, 2]])
     X, weight = GOOD[[1, 0, 1, 1, 2]], [0.0, 1.0, 1.0, 1.0, 1.0]
     found = certify(Exponential(X, np.zeros(5), objective.feature_map, objective.coef, sample_weight=weight))
-    assert "the first is row 3, equal to row 2" in found.reason
+    assert "Row 3 repeats row 2:" in found.reason
 
 
 def test_more_rows_than_parameters_are_refused():
@@ -57,6 +58,18 @@ def test_outputs_that_depend_on_each_other_are_refused(n_outputs):
     hidden, coef = draw_network(2, 400)
     found = certify(Exponential(GOOD, np.zeros((3, n_outputs)), hidden, np.repeat(coef, n_outputs, axis=1)))
     assert "not certifiable in this precision" in found.reason
+
+
+def test_a_last_layer_of_zeros_is_named():
+    hidden, coef = draw_network(2, 400)
+    assert "The last layer is zero" in certify(Exponential(GOOD, np.zeros(3), hidden, 0.0 * coef)).reason
+
+
+@pytest.mark.parametrize("size", [1e200, 1e307])
+def test_huge_targets_are_refused_without_a_width(size):
+    found = certify(problem(GOOD, np.full(3, size)))
+    assert not found.is_certified
+    assert "take smaller targets" in found.reason
 
 
 @pytest.mark.parametrize("factor", [1e-170, 1e170])

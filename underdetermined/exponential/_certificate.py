@@ -49,8 +49,8 @@ class ExponentialCertificate:
     rate : float
         Every step at `learning_rate` takes the loss to at most ``1 - rate`` of itself.
     width_needed : float
-        Width at which a network drawn alike would be certified, extrapolated: m h^2 where the scale shrinks like
-        1 / sqrt(m), and m h where it is 1.
+        Width at which a network drawn alike would be certified, extrapolated. A scale of 1 is taken to stay, and outputs
+        at the start then to grow like sqrt(m): m h if they are 0. Any other is taken to shrink like 1 / sqrt(m): m h^2.
 
     References
     ----------

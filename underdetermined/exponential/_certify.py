@@ -101,6 +101,8 @@ def certify(
     largest = objective.largest_exponent(parameters)[0]
     if reason is None and not largest <= TRAINING_LIMIT:
         reason = f"An exponent is {largest:.4g} > {TRAINING_LIMIT:g}: squares of exponentials overflow; rescale the rows."
+    if not objective.coef.any():
+        reason = "The last layer is zero: so is the tangent matrix."
     if reason is not None:
         return _refusal(reason, learning_rate)
     (n, d), (width, k) = objective.X.shape, objective.output_weights.shape
@@ -130,14 +132,13 @@ def certify(
     norms = np.sqrt(diagonal) / np.repeat(column_norms(objective.X.T), k)
     rounding = ((width + 8) * EPS + error) * width**0.5 * float(np.linalg.norm(norms))
     start = WorstPath(growth.activation, growth.curvature, (norm + rounding) * (1.0 + 16.0 * EPS), low**0.5, high**0.5)
-    return _conclude(objective, growth, norm, start, learning_rate)
+    return _conclude(objective, linearization.residual, growth, norm, start, learning_rate)
 
 
 def _conclude(
-    objective: Exponential, growth: Growth, norm: float, start: WorstPath, learning_rate: float | None
+    objective: Exponential, residual: FloatArray, growth: Growth, norm: float, start: WorstPath, learning_rate: float | None
 ) -> ExponentialCertificate:
     """Apply the theorem to bounds of the constants."""
-    width, scale = objective.feature_map.width, np.asarray(objective.feature_map.scale)
     # Up to here steps are as good as infinitely small ones.
     full = (1.0 - 16.0 * EPS) / start.top**2 if start.h < 1.0 else 0.0
     step = full if learning_rate is None else learning_rate
@@ -150,13 +151,12 @@ def _conclude(
         "largest_singular_value": start.highest,
         "growth": growth.activation,
         "curvature": growth.curvature,
-        "width_needed": width * (shown.h if scale.ndim == 0 and scale == 1.0 else shown.h * shown.h),
+        "width_needed": _width_needed(objective, residual, shown.h),
     }
     if not full:
-        reason = (
-            f"h = {start.h:.3g} is not below 1, for a residual of norm {norm:.3g}: train on and try again, or take more "
-            f"neurons, about {known['width_needed']:.2g}."
-        )
+        needed = known["width_needed"]
+        neurons = f"more neurons, about {needed:.2g}" if np.isfinite(needed) else "smaller targets"
+        reason = f"h = {start.h:.3g} is not below 1, for a residual of norm {norm:.3g}: train on and ask again, or take {neurons}."
         return _refusal(reason, learning_rate, **known)
     if path is None:
         reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass {full:.3g} or less."
@@ -176,24 +176,38 @@ def _conclude(
     )
 
 
+def _width_needed(objective: Exponential, residual: FloatArray, h: float) -> float:
+    """Width at which h would be 1, if outputs and the Jacobian grow with it as they do at the start."""
+    width, scale = objective.feature_map.width, np.asarray(objective.feature_map.scale)
+    if scale.ndim or scale != 1.0:
+        return width * h * h
+    targets = (np.sqrt(objective.sample_weight)[:, np.newaxis] * objective.targets).ravel()
+    fixed, grown = (float(column_norms(part[:, np.newaxis])[0]) for part in (targets, residual + targets))
+    # The square of the singular values grows like the width, and so does that of random outputs, which are part of rho.
+    share = grown / float(np.hypot(fixed, grown)) if grown else 0.0
+    part = 0.5 * h * share * share
+    return width * h * (part + float(np.sqrt(part * part + 1.0 - share * share)))
+
+
 def _flaw(X: FloatArray, numbers: NDArray[np.intp]) -> str | None:
     """Zero rows and equal rows, by their numbers in the objective."""
     zero = np.flatnonzero(~X.any(axis=1))
     if zero.size:
-        return (
-            f"{zero.size} rows are zero, the first is row {numbers[zero[0]]}: the tangent matrix is singular; append a "
-            "constant column."
-        )
+        return f"Row {numbers[zero[0]]} is zero{_others(zero)}: the tangent matrix is singular; append a constant column."
     _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
     originals = first[inverse.ravel()]
     repeated = np.flatnonzero(originals != np.arange(len(X)))
     if repeated.size:
         row = repeated[0]
         return (
-            f"{repeated.size} rows repeat others, the first is row {numbers[row]}, equal to row {numbers[originals[row]]}: "
-            "the tangent matrix is singular; merge equal rows."
+            f"Row {numbers[row]} repeats row {numbers[originals[row]]}{_others(repeated)}: the tangent matrix is singular; "
+            "merge equal rows."
         )
     return None
+
+
+def _others(rows: NDArray[np.intp]) -> str:
+    return f", one of {rows.size} such rows" if rows.size > 1 else ""
 
 
 def _refusal(reason: str, learning_rate: float | None, **known: float) -> ExponentialCertificate:
