@@ -1,7 +1,7 @@
 """The report on the concentration of Gram matrices of exponentials against simulation, closed forms and mpmath."""
 
 import json
-from math import ceil, exp, expm1, inf, log, pi, sqrt
+from math import exp, expm1, inf, log, pi, sqrt
 from statistics import NormalDist
 
 import mpmath
@@ -144,19 +144,6 @@ def test_largest_exponent_holds_in_simulation(rows):
     assert failures > 0
 
 
-def test_width_for_half_holds_in_simulation():
-    X = sphere(3, 4, 0.5)
-    report = concentration_report(X, 2, failure_probability=0.5)
-    half, width = 0.5 * report.smallest_eigenvalue, int(report.width_for_half)
-    assert width < 10**4
-    assert min(np.linalg.eigvalsh(drawn_gram(X, width, seed))[0] for seed in range(50)) >= half
-
-
-def test_width_for_half_of_one_row_has_a_closed_form():
-    report = concentration_report([[0.3, 0.4]], 10, symmetric=False, failure_probability=0.05)
-    assert report.width_for_half == ceil(4.0 * expm1(4.0 * 0.25) / 0.05)
-
-
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_width_for_an_accuracy_is_the_least(rows, symmetric):
     width = int(concentration_report(rows, 2, symmetric=symmetric).width_for(0.1))
@@ -212,7 +199,7 @@ def test_hostile_rows_give_a_report_that_fits_the_page(X, width):
 
 def test_repeated_and_zero_rows_are_singular(rows):
     repeated = concentration_report(np.vstack([rows, rows[:1]]), 10)
-    assert (repeated.smallest_eigenvalue, repeated.condition, repeated.width_for_half) == (0.0, inf, inf)
+    assert (repeated.smallest_eigenvalue, repeated.condition) == (0.0, inf)
     assert "Zero rows: 1," in str(concentration_report(np.vstack([rows, 0.0 * rows[:1]]), 10))
 
 

@@ -56,6 +56,10 @@ def concentration_report(
     exp(sigma M) / m, and the others the mean that they have below M. Eigenvalues need
     a decomposition of order n, the rest n**2 exponentials.
 
+    See Also
+    --------
+    underdetermined.bounds.exponential_gram_width : Width that keeps half of the smallest eigenvalue.
+
     References
     ----------
     :ref:`theory-exponential`, on heavy tails.

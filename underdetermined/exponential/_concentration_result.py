@@ -149,17 +149,6 @@ class ConcentrationReport:
             return f"beyond {TRAINING_LIMIT:g} the loss overflows: predictions alone are possible"
         return f"beyond {PREDICTION_LIMIT:.5g} exp overflows: rescale the rows"
 
-    @property
-    def width_for_half(self) -> float:
-        """Width from which the smallest eigenvalue of H is at least half its expectation's, but for the failure probability.
-
-        By Chebyshev's inequality for the Frobenius norm: sufficient, not necessary; infinite where nothing can be said.
-        """
-        if not 0.0 < self.smallest_eigenvalue < inf:
-            return inf
-        error = self.log_error_norm + 0.5 * log(self.draws) - log(0.5 * self.smallest_eigenvalue)
-        return self._copies * max(1.0, _ceil(_exp(2.0 * error - log(self.failure_probability))))
-
     def width_for(self, relative_error: float) -> float:
         """Return the width at which no entry of H has a larger relative standard error.
 
@@ -203,7 +192,7 @@ class ConcentrationReport:
             "n_rows", "n_inputs", "width", "weight_scale", "symmetric", "failure_probability", "zero_rows", "draws",
             "largest_log_variance", "relative_error", "relative_error_norm", "log_error_norm", "log_norm", "median_ratio",
             "log_median_ratio", "is_heavy_tailed", "is_frozen", "smallest_eigenvalue", "largest_eigenvalue", "condition",
-            "width_for_half", "largest_exponent", "verdict", "row_scale", "reason",
+            "largest_exponent", "verdict", "row_scale", "reason",
         )  # fmt: skip
         numbers = {name: _plain(getattr(self, name)) for name in names}
         arrays = {

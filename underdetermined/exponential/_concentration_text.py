@@ -80,6 +80,7 @@ def _sections(report: Any) -> list[Section]:
         ("relative standard error, least", least),
         ("relative standard error, median", middle),
         ("relative standard error, largest: diagonal of the longest row", most),
+        ("width at which that is 1 %", _count(report.width_for(0.01))),
         ("standard errors can be measured", "no, tails are heavy" if report.is_heavy_tailed else "yes"),
         ("diagonal of the longest row: median over expectation, about", _magnitude(report.log_median_ratio)),
         ("root mean square of the Frobenius distance", _magnitude(report.log_error_norm)),
@@ -90,15 +91,10 @@ def _sections(report: Any) -> list[Section]:
         ("largest eigenvalue", f"{report.largest_eigenvalue:.4g}"),
         ("condition number", f"{report.condition:.4g}"),
     ]
-    width = [
-        ("width for relative errors of at most 1 %", _count(report.width_for(0.01))),
-        (f"width that keeps half the smallest eigenvalue, but for {share:.3g} %", _count(report.width_for_half)),
-    ]
     return [
         ("rows", norms),
         ("entries of the Gram matrix at this width", entries),
         ("expectation of the Gram matrix", expectation),
-        ("widths that are sufficient", width),
     ]
 
 
