@@ -62,7 +62,7 @@ def test_the_boundary_is_where_certificates_end(rng):
     refused = certify(case.objective(1.001 / slope * unit))
     assert not refused.is_certified
     assert refused.h == pytest.approx(1.001)
-    assert "train on and ask again" in refused.reason
+    assert "train on from the residual" in refused.reason
 
 
 def test_small_residuals_have_the_rate_of_linear_least_squares(rng):

@@ -156,7 +156,7 @@ def _conclude(
     if not full:
         needed = known["width_needed"]
         neurons = f"more neurons, about {needed:.2g}" if np.isfinite(needed) else "smaller targets"
-        reason = f"h = {start.h:.3g} is not below 1, for a residual of norm {norm:.3g}: train on and ask again, or take {neurons}."
+        reason = f"h = {start.h:.3g} is not below 1: train on from the residual of norm {norm:.3g}, or take {neurons}."
         return _refusal(reason, learning_rate, **known)
     if path is None:
         reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass {full:.3g} or less."
