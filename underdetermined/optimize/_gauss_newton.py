@@ -80,8 +80,8 @@ def gauss_newton(
         Loss and gradient norm at every theta_t, the damping of every step, and how many were rejected. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
-        - EXACT where the loss is at the level of rounding and no step lowers it; ILL_CONDITIONED where that happens while the
-          loss is still more than eps times that at the start;
+        - EXACT where the loss is at the level of rounding and no step lowers it; ILL_CONDITIONED where that happens while
+          the loss is still more than eps times that at the start;
         - INCONSISTENT, or LEAST_SQUARES if p < q, where no step lowers the loss because its gradient vanishes beside the
           residual: equal inputs with unequal targets, for instance, leave their part of the loss. REGULARIZED if alpha > 0;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it.
