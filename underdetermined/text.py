@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from underdetermined._layout import WIDTH, align, bullets, wrap
 from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison
 from underdetermined.doctor import Diagnosis
+from underdetermined.solution import Status
 
 __all__ = ["align", "bullets", "format_comparison", "format_diagnosis"]
 
@@ -120,9 +121,10 @@ def _exponential_fit(comparison: ExponentialComparison) -> tuple[str, list[str]]
         f"{comparison.seconds:.2f}",
     )
     is_descent = network.solver == "gd"
+    penalty = ", with the penalty" if network.alpha else ""
     facts = [
-        ("loss", f"{run.value[0]:.3g} at the start, {run.value[-1]:.3g} at the end"),
-        ("outcome", run.advice),
+        ("loss", f"{run.value[0]:.3g} at the start, {run.value[-1]:.3g} at the end{penalty}"),
+        ("outcome", "The limit of steps was reached." if run.status is Status.MAX_ITER else run.advice),
         ("learning rate" if is_descent else "damping", _first_and_last(run.learning_rate if is_descent else run.damping)),
         ("steps taken back", str(run.n_rejected)),
         ("certificate", comparison.certificate_text),

@@ -40,7 +40,7 @@ _TRAINED = {"learning_rate": "auto", "max_iter": 300, "tol": None}
 _OWN: dict[str, dict[str, Any]] = {
     _RANDOM: {"activation": "relu", "alpha": "loo", "solver": "auto"},
     _SPARSE: {"bias": "auto", **_TRAINED},
-    _EXPONENTIAL: {"alpha": 0.0, "solver": "gauss-newton", "row_scale": "auto", **_TRAINED},
+    _EXPONENTIAL: {"alpha": 1.0, "solver": "gauss-newton", "row_scale": "auto", **_TRAINED},
 }
 _SOLVERS: dict[str, tuple[str, ...]] = {_RANDOM: ("auto", *SOLVERS), _EXPONENTIAL: ("gauss-newton", "gd")}
 
@@ -100,8 +100,8 @@ def _add_own(fit: argparse.ArgumentParser) -> None:
         "--alpha",
         type=alpha,
         metavar="F",
-        help=f"{_RANDOM}: penalty of the second fit, or loo [loo]; {_EXPONENTIAL}: penalty of the way from the start, with "
-        "gauss-newton [0]",
+        help=f"{_RANDOM}: penalty of the second fit, or loo [loo]; {_EXPONENTIAL}: penalty of the way from the start, 0 "
+        "interpolates [1]",
     )
     solved.add_argument(
         "--solver",
@@ -122,7 +122,7 @@ def _add_own(fit: argparse.ArgumentParser) -> None:
         "--tol",
         type=share,
         metavar="T",
-        help="stop where the residual (with --alpha, the gradient) is this share of that at the start; if it is given and "
+        help="stop where the residual (with a penalty, the gradient) is this share of that at the start; if it is given and "
         f"not reached, the exit code is 1 [{_SPARSE}: 0.1, {_EXPONENTIAL}: 1e-8]",
     )
 

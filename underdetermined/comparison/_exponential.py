@@ -106,7 +106,7 @@ def compare_exponential(
     task: Task | None = None,
     width: int | Literal["auto"] = "auto",
     solver: Literal["gauss-newton", "gd"] = "gauss-newton",
-    alpha: float = 0.0,
+    alpha: float = 1.0,
     learning_rate: float | Literal["auto"] = "auto",
     row_scale: float | Literal["auto"] = "auto",
     max_iter: int = 300,
@@ -131,8 +131,9 @@ def compare_exponential(
         Number of hidden neurons, even; "auto" takes the estimator's default.
     solver : {"gauss-newton", "gd"}, default="gauss-newton"
         How the hidden weights are trained.
-    alpha : float, default=0.0
-        Penalty of the way from the weights at the start, at least 0; with Gauss-Newton only.
+    alpha : float, default=1.0
+        Penalty of the way from the weights at the start, at least 0; 0 interpolates. Targets are scaled to variance one
+        for it: 1 suits noisy tables of a few hundred rows.
     learning_rate : float or "auto", default="auto"
         Step of gradient descent, with ``solver="gd"`` only; "auto" follows the largest eigenvalue of the tangent matrix.
     row_scale : float or "auto", default="auto"
