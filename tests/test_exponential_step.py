@@ -5,7 +5,7 @@ import pytest
 from exponential_oracle import paired, problem
 
 from underdetermined._kernels import VALUE, exponential_step
-from underdetermined.objectives import exponential
+from underdetermined.objectives import Exponential, exponential
 
 
 def step(inputs, weights, last, *, height=16, half=0, shift=0.0):
@@ -70,3 +70,20 @@ def test_slopes_without_rows_are_left_alone():
     arguments = [np.ones((2, 1)), np.zeros(2), np.ones(2), np.ones(2), np.zeros((1, 3)), np.ones(3)]
     exponential_step.step(*arguments, 0, np.empty((2, 3)), residual, np.empty((0, 3)))
     np.testing.assert_array_equal(residual, 2.0)
+
+
+def test_strided_and_read_only_arguments_compile_nothing_new():
+    objective = problem(d=3, n=20)
+    theta = objective.initial()
+    value, gradient = objective.value_and_gradient(theta)
+    found = len(getattr(exponential_step.step, "signatures", ()))
+    wide = np.repeat(objective.targets, 3, axis=1)[:, :1]
+    weight = np.ones(40)[::2]
+    X = np.asfortranarray(objective.X)
+    for array in (wide, weight, X, theta):
+        array.flags.writeable = False
+    strided = Exponential(X, wide, objective.feature_map, objective.coef[:, :1], sample_weight=weight)
+    again = strided.value_and_gradient(theta)
+    assert again[0] == value
+    np.testing.assert_array_equal(again[1], gradient)
+    assert len(getattr(exponential_step.step, "signatures", ())) == found

@@ -59,7 +59,9 @@ def thin_pass(
         Zeros if it is not asked for.
     """
     (n, d), m = inputs.shape, len(last)
-    shift = np.zeros(n) if shift is None else shift
+    # Copies: the loops would be compiled anew for every mixture of strided and read-only arguments.
+    inputs, targets, sample_weight, weights, last = map(np.array, (inputs, targets, sample_weight, weights, last))
+    shift = np.zeros(n) if shift is None else np.array(shift)
     count = max(2, min(_GROUPS, _ENTRIES // (d * m)))
     groups = slices(n, max(4 * _ROWS, -(-n // count)))
     residual, parts = np.empty(n), np.zeros((len(groups), d if with_gradient else 0, m))

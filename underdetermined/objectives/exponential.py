@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,12 @@ class Exponential:
         with np.errstate(over="ignore"):
             check_finite(self.output_weights, "scale * coef")
 
-    @property
+    @cached_property
     def output_weights(self) -> FloatArray:
-        """The v_r as the rows of an array of shape (m, k)."""
-        return np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
+        """The v_r as the rows of an array of shape (m, k), which is read-only."""
+        result = np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
+        result.flags.writeable = False
+        return result
 
     @property
     def n_parameters(self) -> int:
@@ -150,6 +153,7 @@ class Exponential:
             raise ValueError(f"theta has shape {parameters.shape}: pass all parameters, shape ({self.n_parameters},)")
         return parameters.reshape(self.feature_map.weights.shape)
 
+    @cached_property
     def _shift(self) -> FloatArray | None:
         """What the feature map subtracts from all pre-activations of a row, c |x|^2."""
         factor = self.feature_map.row_shift
@@ -158,26 +162,28 @@ class Exponential:
 
     def _tiles(self, theta: ArrayLike, *, keeps: bool = False) -> ExponentialTiles:
         n_jobs = self.feature_map.n_jobs
-        return ExponentialTiles(self.X, self._shift(), self._weights(theta), self._is_paired(), n_jobs, keeps=keeps)
+        return ExponentialTiles(self.X, self._shift, self._weights(theta), self._is_paired, n_jobs, keeps=keeps)
 
+    @cached_property
     def _is_paired(self) -> bool:
         """Whether the second half of the output weights is minus the first half."""
         last = self.output_weights
         half = len(last) // 2
         return 2 * half == len(last) and bool((last[:half] == -last[half:]).all())
 
+    @property
     def _is_thin(self) -> bool:
         return self.X.shape[1] <= MOST_INPUTS and self.targets.shape[1] == 1
 
     def _thin_pass(self, theta: ArrayLike, *, with_gradient: bool) -> tuple[FloatArray, FloatArray]:
         residual, gradient = thin_pass(
             self.X,
-            self._shift(),
+            self._shift,
             self.targets[:, 0],
             self.sample_weight,
             self._weights(theta),
             self.output_weights[:, 0],
-            is_paired=self._is_paired(),
+            is_paired=self._is_paired,
             with_gradient=with_gradient,
             n_jobs=self.feature_map.n_jobs,
         )
@@ -209,7 +215,7 @@ class Exponential:
         -------
         ndarray of shape (n, k)
         """
-        if self._is_thin():
+        if self._is_thin:
             return self._thin_pass(theta, with_gradient=False)[0]
         return self._residual(self._tiles(theta))
 
@@ -262,7 +268,7 @@ class Exponential:
         gradient : ndarray of shape (p,)
             Its gradient.
         """
-        if self._is_thin():
+        if self._is_thin:
             residual, slopes = self._thin_pass(theta, with_gradient=True)
             return self._loss(residual), slopes.ravel()
         tiles = self._tiles(theta)
