@@ -103,6 +103,18 @@ def test_a_row_of_zeros_without_a_bias_is_explained(data):
     assert network.predict(np.zeros((1, 4))) == pytest.approx(network.intercept_)
 
 
+@pytest.mark.parametrize(
+    ("factor", "match"),
+    [
+        (np.append(np.ones(19), 1e3)[:, None], "remove or transform long rows of X, the longest of which has .* times"),
+        ([1.0, 1.0, 1e4, 1.0], "standardise the columns of X, whose sizes differ by a factor of up to .*e[+]04"),
+    ],
+)
+def test_uneven_rows_and_columns_are_named(data, factor, match):
+    with pytest.warns(ConvergenceWarning, match=match):
+        regressor(alpha=0.0, max_iter=5).fit(data[0] * factor, data[1])
+
+
 def test_networks_that_converge_are_silent(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -163,6 +175,7 @@ def test_rows_that_overflow_when_scaled_are_refused(data):
     [
         ({"width": 101}, "width=101 is odd: pass an even one, or symmetric_init=False"),
         ({"learning_rate": 0.1}, "learning_rate=0.1 has no effect on solver='gauss-newton'"),
+        ({"row_scale": 1e-300}, "row_scale=1e-300 makes rows of norm at most .*e-300, .* underflow: raise it"),
         ({"row_scale": 0.0}, "row_scale"),
         ({"row_scale": np.inf}, "row_scale"),
         ({"sampler": "dice"}, "sampler"),

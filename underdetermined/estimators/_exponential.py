@@ -15,7 +15,7 @@ from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
 from underdetermined.estimators._exponential_penalty import Penalized
-from underdetermined.estimators._exponential_rows import choose_row_scale, scaled_rows, with_constant
+from underdetermined.estimators._exponential_rows import choose_row_scale, remedy_for_rows, scaled_rows, with_constant
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._norms import root_mean_square_norm
 from underdetermined.estimators._steps import Steps
@@ -39,6 +39,8 @@ __all__ = ["ExponentialModel"]
 
 # Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
 CERTIFIED_SIZE = 512
+# Norm of the longest row below which squares of exponents are lost.
+SMALLEST_NORM = 1e-100
 # A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
 ROUNDING = 1e-28
 
@@ -123,7 +125,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         remedy = f"lower row_scale={self.row_scale}, or pass row_scale='auto'"
         exponents = check_exponents(layer, inputs, training=True, remedy=remedy)
         if self.row_scale != "auto":
-            self._warn_of_large_rows(exponents)
+            self._check_row_scale(exponents)
         objective = Exponential(inputs, rows.targets, layer, coef, sample_weight=rows.weight)
         one_column = columns.ndim == 1
         learned |= {
@@ -150,7 +152,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if self.verbose:
             print(f"[{type(self).__name__}] row_scale={scale:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
         if not (steps.is_stopped or self._is_finished(trajectory, ROUNDING * rows.weight.sum())):
-            self._warn_unfinished(trajectory)
+            self._warn_unfinished(trajectory, rows.inputs)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
 
     def _check_options(self) -> None:
@@ -174,8 +176,14 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         )
         return replace(layer, n_jobs=self.n_jobs), coef
 
-    def _warn_of_large_rows(self, exponents: ExponentRange) -> None:
+    def _check_row_scale(self, exponents: ExponentRange) -> None:
+        """Refuse a factor that makes squares of the rows underflow, and warn of one that is too large."""
         norm, spread = exponents.row_norm, exponents.spread
+        if norm < SMALLEST_NORM:
+            raise ValueError(
+                f"row_scale={self.row_scale} makes rows of norm at most {norm:.3g}, whose squares underflow: raise it, or "
+                "pass row_scale='auto'."
+            )
         if 4.0 * norm * norm > np.log(self.width):
             warnings.warn(
                 f"row_scale={self.row_scale} makes rows of norm up to {norm:.3g}, for which exp(4 norm^2) exceeds the "
@@ -221,23 +229,26 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         first, last = trajectory.value[[0, -1]]
         return last <= max(self.tol**2 * first, rounding)
 
-    def _warn_unfinished(self, trajectory: Trajectory) -> None:
+    def _warn_unfinished(self, trajectory: Trajectory, rows: np.ndarray) -> None:
         what = f"a loss of {self.loss_curve_[-1]:.3g}"
         if not self.alpha:
             residual = np.sqrt(trajectory.value[-1] / trajectory.value[0])
             what = f"a residual of {residual:.3g} times its norm at the start, above tol={self.tol:g}"
         warnings.warn(
-            f"training ended after {trajectory.n_iter} steps with {what}; {self._remedy(trajectory)}.",
+            f"training ended after {trajectory.n_iter} steps with {what}; {self._remedy(trajectory, rows)}.",
             ConvergenceWarning,
             stacklevel=5,
         )
 
-    def _remedy(self, trajectory: Trajectory) -> str:
+    def _remedy(self, trajectory: Trajectory, rows: np.ndarray) -> str:
         if trajectory.status is Status.DIVERGED:
             return "lower row_scale" if self.learning_rate == "auto" else "lower learning_rate"
         if trajectory.status is not Status.MAX_ITER:
             remedies = ["widen the network", "raise tol", *["pass fit_bias=True"] * (not self.fit_bias)]
             return f"no step lowers it any more: {', or '.join(remedies)}"
+        uneven = remedy_for_rows(rows)
+        if uneven:
+            return uneven
         faster = ", or pass solver='gauss-newton'" if self.solver == "gd" else ", or widen the network"
         return f"raise max_iter or tol{faster}"
 

@@ -148,7 +148,8 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
         Raises
         ------
         ValueError
-            If there is one class only, the width is odd and `symmetric_init`, or an option has no effect on the solver.
+            If there is one class only, the width is odd and `symmetric_init`, `learning_rate` is a number for
+            "gauss-newton", or `row_scale` is so small that squares of rows underflow.
         OverflowError
             If `row_scale` is so large that exponents exceed 350.
         MemoryError

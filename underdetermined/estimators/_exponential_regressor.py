@@ -145,7 +145,8 @@ class ExponentialRegressor(MultiOutputMixin, RegressorMixin, ExponentialModel):
         Raises
         ------
         ValueError
-            If the width is odd and `symmetric_init`, or an option has no effect on the solver.
+            If the width is odd and `symmetric_init`, `learning_rate` is a number for "gauss-newton", or
+            `row_scale` is so small that squares of rows underflow.
         OverflowError
             If `row_scale` is so large that exponents exceed 350.
         MemoryError
