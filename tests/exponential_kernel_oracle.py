@@ -9,8 +9,9 @@ def inner(x, z):
 
 def kernel_entry(x, z, scale=1.0, shift=0.0):
     """``<x, z> exp(t^2 |x + z|^2 / 2 - c |x|^2 - c |z|^2)``."""
-    product, squares = inner(x, z), inner(x, x) + inner(z, z)
-    return product * mp.exp(mp.mpf(scale) ** 2 * (squares / 2 + product) - mp.mpf(shift) * squares)
+    with mp.workdps(max(60, mp.mp.dps)):
+        product, squares = inner(x, z), inner(x, x) + inner(z, z)
+        return product * mp.exp(mp.mpf(scale) ** 2 * (squares / 2 + product) - mp.mpf(shift) * squares)
 
 
 def exact_smallest(X, scale=1.0, digits=60):

@@ -81,7 +81,7 @@ def test_the_truncated_width_is_a_minimum_over_thresholds(rng, scale):
     G, squares = X @ X.T, (X**2).sum(axis=1)
     smallest = np.linalg.eigvalsh(exponential_ntk(X, weight_scale=scale))[0]
     costs = []
-    for B in np.linspace(0.2, 12.0, 6000):
+    for B in np.linspace(0.2, 12.0, 1500):
         chances = ndtr((2.0 * scale**2 * G - B) / (scale * np.sqrt(squares)))
         lost = (squares * np.exp(2.0 * scale**2 * squares) * chances.sum(axis=1).clip(max=1.0)).sum() / smallest
         kept = 0.5 / (1.0 - min(lost, 0.499))
