@@ -5,6 +5,7 @@ import pytest
 from exponential_certificate_runs import draw_case, residual_in
 from scipy.integrate import solve_ivp
 
+from underdetermined import FeatureMap
 from underdetermined.exponential._growth import exponential_error, measure_growth
 from underdetermined.exponential._worst_path import WorstPath, efficiency
 
@@ -81,6 +82,16 @@ def test_constants_of_very_different_neurons_need_few_of_them():
     assert growth.activation == pytest.approx(alpha, rel=1e-9)
     assert growth.gradient == pytest.approx(b, rel=1e-9)
     assert beta < growth.curvature < 1.02 * beta
+
+
+def test_neurons_with_small_traces_may_matter_most():
+    # A hundred neurons alike on all rows, and one that is large on one row alone and comes last by the trace.
+    weights = np.zeros((8, 101))
+    weights[:, 100] = -9.0
+    weights[0, 100] = 0.5 * np.log(7.0)
+    growth = measure_growth(np.eye(8), np.ones(8), FeatureMap(weights, activation="exp", scale=1.0), np.ones((101, 1)))
+    for value in (growth.activation, growth.curvature, growth.gradient):
+        assert value == pytest.approx(np.sqrt(7.0), rel=1e-9)
 
 
 def test_the_error_of_exponentials_is_allowed_for():
