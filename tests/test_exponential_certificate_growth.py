@@ -105,6 +105,17 @@ def test_the_error_of_exponentials_is_allowed_for():
     assert 1e-16 < error <= exponential_error(case.X, case.feature_map)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_constants_hold_in_exact_arithmetic(seed):
+    # Exponents of size 100, whose rounding shows in the exponentials.
+    rng = np.random.default_rng([6, seed])
+    X, weights = rng.standard_normal((3, 20)), 10.0 * rng.standard_normal((20, 1))
+    rows = X.astype(np.longdouble)
+    exact = np.sqrt(((rows @ rows.T) ** 2 @ np.exp(rows @ weights) ** 2).max())
+    growth = measure_growth(X, np.ones(3), FeatureMap(weights, activation="exp", scale=1.0), np.ones((1, 1)))
+    assert exact <= growth.activation <= exact * (1.0 + 1e-11)
+
+
 @pytest.mark.parametrize(("alpha", "beta", "share"), [(1.0, 1.0, 1.0), (3.0, 0.5, 1.0), (2.0, 1.9, 0.6)])
 @pytest.mark.parametrize("h", [1e-6, 0.3, 0.97])
 def test_the_worst_path_solves_its_equations(alpha, beta, share, h):
