@@ -64,6 +64,16 @@ def test_every_face_of_the_jacobian_is_that_of_a_complex_step(kind):
     assert line.gram() is not gram
 
 
+@pytest.mark.usefixtures("tiling")
+def test_a_linearization_stays_when_theta_is_overwritten():
+    objective = problem()
+    theta = objective.initial()
+    line, left = objective.linearize(theta), np.arange(30.0)
+    before = line.jacobian.T @ left
+    theta *= 2.0
+    np.testing.assert_array_equal(line.jacobian.T @ left, before)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_the_gradient_is_the_transposed_jacobian_times_the_residual(n_outputs):
     objective = problem(n_outputs=n_outputs, weighted=True, n=400, width=1100)

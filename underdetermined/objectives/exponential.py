@@ -296,9 +296,12 @@ class Exponential:
         Returns
         -------
         Linearization
-            Its Gram matrix costs n^2 m flops for one output; k (k + 1) n^2 m for k of them.
+            Its Gram matrix costs n^2 m flops for one output; k (k + 1) n^2 m for k of them. It holds all exponentials where
+            they are at most 2**24, and then products with J need no others.
         """
-        tiles, root = self._tiles(theta, keeps=True), np.sqrt(self.sample_weight)[:, np.newaxis]
+        # A copy: the operator outlives this call, and theta may be written to.
+        tiles = self._tiles(np.array(theta, dtype=np.float64), keeps=True)
+        root = np.sqrt(self.sample_weight)[:, np.newaxis]
         residual = self._residual(tiles)
         with np.errstate(over="ignore", invalid="ignore"):
             weighted = root * residual
