@@ -7,7 +7,7 @@ from math import inf, sqrt
 import numpy as np
 from numpy.linalg import eigh, eigvalsh
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, mirror_lower
 from underdetermined.bounds._exponential_problem import ExponentialProblem
 from underdetermined.bounds._kernel_problem import FloatArray
 from underdetermined.bounds._majorant import diagonal_majorants
@@ -79,11 +79,11 @@ def _exact(problem: ExponentialProblem, whitening: FloatArray, unit: float) -> t
     inverse = (whitening @ whitening.T) * problem.gaussian
     powers = np.exp(_products(problem))
     tilted = problem.cosines * powers
-    moments = np.empty_like(powers)
+    lower = np.zeros_like(powers)
     for i, row in enumerate(powers):
         middle = tilted[i][:, np.newaxis] * inverse * row
-        moments[i] = np.einsum("jl,jl->j", powers @ middle, tilted)
-    moments = problem.gaussian * (moments + moments.T) / 2.0
+        lower[i, : i + 1] = np.einsum("jl,jl->j", powers[: i + 1] @ middle, tilted[: i + 1])
+    moments = problem.gaussian * mirror_lower(lower)
     # By Cauchy and Schwarz, with the sums over k and over l as norms of vectors.
     squares = tilted**2 @ (powers**2).T
     sizes = problem.gaussian * np.sqrt(squares * squares.T)

@@ -81,7 +81,7 @@ def exponential_gram_width(
     ``m >= tau log(n / delta) / ((1 - eta) (epsilon + (1 - epsilon) log(1 - epsilon)))`` are enough; B is optimised. It is
     the smaller one for rows of norms of several units, where either number is astronomical.
 
-    2 n^4 multiplications for v, seconds at 512 rows; beyond, v is bounded with some n^3, and is several times larger.
+    n^4 / 2 multiplications for v, seconds at 512 rows; beyond, v is bounded with some n^3, ten times larger or more.
     128 n^2 values of Q for the other width.
 
     References
