@@ -179,7 +179,7 @@ def compare_exponential(
     network = ExponentialRegressor if trial.task == "regression" else ExponentialClassifier
 
     def settings(fitted: Any) -> str:
-        scale = f"{fitted.row_scale_:.3g} (auto)" if row_scale == "auto" else f"{row_scale:g}"
+        scale = row_scale if row_scale == "auto" else f"{row_scale:g}"
         return f"width {fitted.feature_map_.width}, {solver}, alpha {alpha:g}, row scale {scale}"
 
     return compare_trained(

@@ -12,6 +12,7 @@ from underdetermined.comparison import Comparison, ExponentialComparison, Sparse
 from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
 from underdetermined.displays._sparsity import SparsityDisplay
 from underdetermined.displays._sparsity_axes import scale_steps
+from underdetermined.displays._width_axes import label_decades
 
 _FONT_SIZE = 14
 _LONGEST_LABEL = 16
@@ -34,7 +35,8 @@ def draw_comparison(comparison: Comparison | SparseComparison | ExponentialCompa
     matplotlib Figure
         Left, for each row the prediction of the model that has not seen it: a scatter plot for regression, a
         confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so; for a
-        sparse network its loss and active fraction at every step, for a network of exponentials its loss.
+        sparse network its loss and active fraction at every step, for a network of exponentials the loss
+        and its gradient.
 
     Notes
     -----
@@ -68,19 +70,26 @@ def draw_comparison(comparison: Comparison | SparseComparison | ExponentialCompa
 
 
 def _draw_training(network: Any, ax: Any) -> None:
-    """The loss at every step, and where gradient descent is certified to converge."""
+    """The loss and the norm of its gradient at every step, relative to those at the start."""
     from matplotlib.ticker import MaxNLocator
 
     run = network.trajectory_
-    losses = run.value / run.value[0]
-    steps = np.arange(len(losses))
-    is_short = len(losses) <= _FEW
-    ax.plot(steps, losses.clip(1.0 / _RANGE), "o-" if is_short else "-", color="#0072B2", linewidth=2)
-    ax.set(yscale="log", xlabel="step", ylabel="loss / loss at the start")
+    steps = np.arange(len(run.value))
+    is_short = len(steps) <= _FEW
+    curves = [
+        ("loss" + ", with the penalty" * bool(network.alpha), run.value, "#0072B2", "-", "o"),
+        ("norm of its gradient", run.gradient_norm, "#D55E00", "--", "s"),
+    ]
+    for label, values, color, line, marker in curves:
+        heights = (values / (values[0] or 1.0)).clip(1.0 / _RANGE)
+        ax.plot(steps, heights, color=color, linestyle=line, linewidth=2, marker=marker if is_short else "", label=label)
+    ax.set(yscale="log", xlabel="step", ylabel="relative to the start")
+    label_decades(ax.yaxis)
     if is_short:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        scale_steps(ax, len(losses))
+        scale_steps(ax, len(steps))
+    ax.legend(fontsize="small")
 
 
 def _short(label: str) -> str:
