@@ -100,6 +100,23 @@ def test_exponents_reach_their_bound_and_overflow_is_found_there(layer):
     assert steep(np.full((1, 4), 1e4))[0, 0] == 0.0
 
 
+def test_overflow_is_found_where_an_activation_grows_downwards():
+    # The square of -1e200, far below any <w, x>.
+    layer = FeatureMap([[1.0]], activation="hermite(0.0, 0.0, 1.0)", row_shift=1.0)
+    assert np.isfinite(layer([[1e70]])).all()
+    with pytest.raises(OverflowError, match="activation='hermite' overflows float64 on row 0 of X"):
+        layer([[1e100]])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float64, 1e150), (np.float32, 1e20)])
+def test_the_unit_of_the_rows_does_not_matter(form, dtype, unit, layer, rng):
+    # The squares of these rows are no float32 numbers.
+    X = rng.standard_normal((12, 4)).astype(dtype)
+    other = FeatureMap((layer.weights / unit).astype(dtype), layer.biases.astype(dtype), "exp", row_shift=0.7 / unit**2)
+    np.testing.assert_allclose(other(FORMS[form](X * dtype(unit))), layer.astype(dtype)(X), rtol=1e4 * np.finfo(dtype).eps)
+
+
 def test_rows_beyond_all_measure_are_refused(layer):
     with pytest.raises(OverflowError, match="so large that X @ weights may overflow"):
         layer(np.full((1, 4), 8e307))

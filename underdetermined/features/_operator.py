@@ -53,22 +53,16 @@ class FeatureOperator(LinearOperator):
         if not np.isfinite(norm):
             raise ValueError("X contains NaN or infinity; remove or impute the rows that do.")
         # No entry of X @ weights + biases is larger (Cauchy-Schwarz). A row shift needs room to be subtracted.
-        bias, shift = largest(feature_map.biases), feature_map.row_shift
-        reach = norm * feature_map.largest_weight_norm + bias
+        reach, shift = norm * feature_map.largest_weight_norm + largest(feature_map.biases), feature_map.row_shift
         room = float(np.finfo(X.dtype).max)
         if not reach <= (room / 4 if shift else room):
             raise OverflowError(
                 f"X has a row of norm {norm:.3g}, so large that X @ weights may overflow {X.dtype}; "
                 "scale the inputs down (for example with StandardScaler)."
             )
-        ends, self._shifts = (-reach, reach), None
-        if shift:
-            self._shifts = _row_shifts(X, shift)
-            # <w, x> - c |x|^2 is largest at x = w / (2 c); one part in a hundred is for rounding.
-            weight = feature_map.largest_weight_norm
-            highest = 1.01 * (weight * (weight / (4 * shift)) + bias)
-            ends = (-reach - float(self._shifts.max(initial=0.0)), min(reach, highest))
-        self._may_overflow = _may_overflow(feature_map.activation, np.array(ends, X.dtype))
+        self._shifts = _row_shifts(X, shift) if shift else None
+        lowest = -reach - (0.0 if self._shifts is None else float(self._shifts.max(initial=0.0)))
+        self._may_overflow = _may_overflow(feature_map.activation, np.array([lowest, reach], X.dtype))
         self.feature_map = feature_map if feature_map.weights.dtype == X.dtype else feature_map.astype(X.dtype)
         self.inputs = X
         super().__init__(X.dtype, (X.shape[0], feature_map.width))
