@@ -79,14 +79,17 @@ def test_last_layers_out_of_range_are_refused(factor):
     assert "out of the range of float64" in found.reason
 
 
-def test_a_learning_rate_beyond_all_is_refused_with_the_largest():
-    free = certify(problem(GOOD))
+@pytest.mark.parametrize("factor", [2.001, 3.0, 1e3])
+def test_a_learning_rate_beyond_all_is_refused_with_the_largest(factor):
+    targets = np.full(3, 1e-9)
+    free = certify(problem(GOOD, targets))
     assert free.is_certified
-    found = certify(problem(GOOD), learning_rate=1e3)
+    assert certify(problem(GOOD, targets), learning_rate=1.99 * free.learning_rate).is_certified
+    found = certify(problem(GOOD, targets), learning_rate=factor * free.learning_rate)
     assert not found.is_certified
-    assert "learning_rate=1e+03 is too large" in found.reason
+    assert f"learning_rate={found.learning_rate:.3g} is too large" in found.reason
     assert found.max_learning_rate == free.learning_rate
-    assert found.learning_rate == 1e3
+    assert found.learning_rate == factor * free.learning_rate
 
 
 def test_larger_learning_rates_are_certified_for_smaller_residuals():
