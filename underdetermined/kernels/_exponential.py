@@ -14,7 +14,7 @@ from underdetermined.blocks import run_tiles, slices
 
 _TILE = 192  # rows and columns of a tile: with its scratch memory it stays in the cache of one core
 _LARGEST = 708.0  # logarithm of entries; float64 ends at 709.78, and sums of four squared norms must not overflow
-_PLAIN = 4096.0  # up to this size of the terms of an exponent, what they lose by cancellation is below their own rounding
+_PLAIN = 1024.0  # terms of an exponent up to this size lose no more by cancellation than an exponent of 700 by rounding
 
 
 @dataclass(frozen=True, eq=False)
