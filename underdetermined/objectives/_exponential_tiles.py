@@ -64,7 +64,7 @@ class ExponentialTiles:
         # Neurons whose tiles go into one sum; a pair of panels that are cut alike and so rounded alike.
         self.groups = [(part, slice(part.start + half, part.stop + half)) if half else (part,) for part in first]
         self.panels = [part for position in zip(*self.groups, strict=True) for part in position]
-        self.height = min(ROWS, n, max(32, KEPT // m))
+        self.height = min(ROWS, n, max(8, KEPT // m))
         count = max(1, CACHED // (m * self.height))
         rows = slices(n, self.height)
         self.blocks = [rows[start : start + count] for start in range(0, len(rows), count)]
