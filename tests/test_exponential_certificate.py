@@ -77,11 +77,31 @@ def test_small_residuals_have_the_rate_of_linear_least_squares(rng):
 @pytest.mark.parametrize(("gap", "is_certified"), [(0.333, True), (0.334, False), (-0.333, True), (-0.334, False)])
 def test_one_neuron_is_certified_within_a_third_of_its_output(gap, is_certified):
     # alpha = beta = v E x^2 and sigma = v E x. Descent works up to a gap of 1, where the output would have to be 0.
-    hidden = FeatureMap([[0.7]], activation="exp", scale=1.3)
-    output = 1.3 * np.exp(0.35)
-    found = certify(Exponential([[0.5]], [output * (1.0 - gap)], hidden, [1.0]))
+    found = certify(one_neuron(gap))
     assert found.is_certified is is_certified
     assert found.h == pytest.approx(3.0 * abs(gap), rel=1e-9)
+
+
+def one_neuron(gap):
+    """f = v exp(w x) at v exp(w x) = 1.3 exp(0.35), where it is to be smaller by a share."""
+    hidden = FeatureMap([[0.7]], activation="exp", scale=1.3)
+    return Exponential([[0.5]], [1.3 * np.exp(0.35) * (1.0 - gap)], hidden, [1.0])
+
+
+def test_the_certificate_of_one_neuron_in_closed_form():
+    found, share = certify(one_neuron(0.2)), 0.4 ** (1.0 / 3.0)
+    assert found.drift == pytest.approx(-np.log(share), rel=1e-9)
+    assert found.distance == pytest.approx((1.0 - share**2) / (2.0 * 0.5), rel=1e-9)
+    assert found.neuron_distance == pytest.approx(-np.log(share) / 0.5, rel=1e-9)
+    assert np.sqrt(1.0 - found.rate) == pytest.approx(1.0 - (share / (2.0 - share)) ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("relative_step", [0.3, 1.0, 1.2, 1.7])
+def test_a_residual_of_one_output_is_multiplied(relative_step):
+    # To first order by 1 - theta, which large steps make negative.
+    rate = relative_step / certify(one_neuron(1e-9)).largest_singular_value ** 2
+    found = certify(one_neuron(1e-9), learning_rate=rate)
+    assert found.rate == pytest.approx(1.0 - (1.0 - relative_step) ** 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(6))
