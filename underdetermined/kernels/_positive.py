@@ -10,6 +10,7 @@ from underdetermined.blocks import run_tiles, slices
 from ._functions import nngp_kernel
 
 _LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max))
+_ADVICE = "scale the inputs down (for example with StandardScaler) or lower weight_scale"
 _ROW_ENTRIES = 2**16  # of a slab that is exponentiated while it is in cache
 
 
@@ -93,7 +94,7 @@ def softmax_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: fl
     MemoryError
         If the kernel cannot fit in memory.
     OverflowError
-        If an entry overflows; the message has the exponent and the norms of the two rows.
+        If an entry overflows, or products of the longest rows do; the message has the numbers.
 
     Notes
     -----
@@ -117,33 +118,41 @@ def softmax_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: fl
     if left.shape[1] != right.shape[1]:
         raise ValueError(f"X has {left.shape[1]} columns and Z has {right.shape[1]}: they must have the same")
     check_memory(8 * len(left) * len(right), f"the {len(left)} x {len(right)} softmax kernel")
-    with np.errstate(all="ignore"):
+    with np.errstate(over="ignore"):
         left *= scale
         if Z is not None:
             right *= scale
-        kernel = left @ right.T
-        _refuse_overflow(kernel, left, right, scale)
+    _refuse_products(left, right, scale)
+    kernel = left @ right.T
+    _refuse_exponents(kernel, left, right, scale)
     exponential = get_activation("exp").apply
     rows = slices(len(kernel), max(1, _ROW_ENTRIES // len(right)))
     run_tiles(lambda part: exponential(kernel[part]), rows)
     return kernel
 
 
-def _refuse_overflow(exponents: np.ndarray, left: np.ndarray, right: np.ndarray, scale: float) -> None:
-    """Raise for the largest exponent if its exponential overflows, or for one that is the difference of infinities."""
-    largest = float(exponents.max())  # nan if there is one
-    if largest <= _LARGEST_EXPONENT:
-        return
+def _refuse_products(left: np.ndarray, right: np.ndarray, scale: float) -> None:
+    """Raise if products of entries may overflow: their sum may then be anything."""
+    sizes = [_largest_norm(rows) for rows in (left, right)]
+    if not np.isfinite(sizes[0] * sizes[1]):
+        raise OverflowError(
+            f"the softmax kernel overflows float64: weight_scale={scale:g}, and the longest rows of X and Z have norms of "
+            f"{sizes[0] / scale:.3g} and {sizes[1] / scale:.3g}; {_ADVICE}."
+        )
+
+
+def _refuse_exponents(exponents: np.ndarray, left: np.ndarray, right: np.ndarray, scale: float) -> None:
+    """Raise for the largest exponent if its exponential overflows."""
     i, j = (int(index) for index in np.unravel_index(exponents.argmax(), exponents.shape))
-    norms = [_norm(rows[index]) / scale for rows, index in ((left, i), (right, j))]
-    shown = f"is {largest:.5g} > {_LARGEST_EXPONENT:.5g}" if np.isfinite(largest) else "overflows"
-    raise OverflowError(
-        f"the softmax kernel overflows float64: weight_scale**2 <x, z> {shown} for row {i} of X and row {j} of Z, of norms "
-        f"{norms[0]:.3g} and {norms[1]:.3g}; scale the inputs down (for example with StandardScaler) or lower weight_scale."
-    )
+    if exponents[i, j] > _LARGEST_EXPONENT:
+        norms = [_largest_norm(rows) / scale for rows in (left[[i]], right[[j]])]
+        raise OverflowError(
+            f"the softmax kernel overflows float64: weight_scale**2 <x, z> is {exponents[i, j]:.5g} > "
+            f"{_LARGEST_EXPONENT:.5g} for row {i} of X and row {j} of Z, of norms {norms[0]:.3g} and {norms[1]:.3g}; {_ADVICE}."
+        )
 
 
-def _norm(row: np.ndarray) -> float:
-    """Euclidean norm, whose square may overflow."""
-    peak = float(np.abs(row).max())
-    return peak * float(np.linalg.norm(row / peak)) if 0.0 < peak < np.inf else peak
+def _largest_norm(rows: np.ndarray) -> float:
+    """Largest Euclidean norm of a row, whose square may overflow."""
+    peak = float(np.abs(rows).max())
+    return peak * float(np.linalg.norm(rows / peak, axis=1).max()) if 0.0 < peak < np.inf else peak
