@@ -148,7 +148,8 @@ def _refuse_exponents(exponents: np.ndarray, left: np.ndarray, right: np.ndarray
         norms = [_largest_norm(rows) / scale for rows in (left[[i]], right[[j]])]
         raise OverflowError(
             f"the softmax kernel overflows float64: weight_scale**2 <x, z> is {exponents[i, j]:.5g} > "
-            f"{_LARGEST_EXPONENT:.5g} for row {i} of X and row {j} of Z, of norms {norms[0]:.3g} and {norms[1]:.3g}; {_ADVICE}."
+            f"{_LARGEST_EXPONENT:.5g} for row {i} of X and row {j} of Z, of norms {norms[0]:.3g} and {norms[1]:.3g}; "
+            f"{_ADVICE}."
         )
 
 
