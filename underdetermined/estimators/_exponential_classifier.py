@@ -105,7 +105,7 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
     Notes
     -----
     There is no ``predict_proba``: the columns are least-squares values, not probabilities. Equal rows with different
-    labels count as one row with the mean of its columns, which trains the same.
+    labels count as one row with the mean of its columns, which trains the same. ``alpha=0`` interpolates, noise included.
 
     References
     ----------
