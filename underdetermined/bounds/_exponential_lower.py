@@ -189,7 +189,7 @@ def coherence(problem: ExponentialProblem) -> EigenvalueBound:
         is ``(e / 2) sum_(k >= K) 1 / k!``.
     """
     statement = "From the power on that halves n - 1 of the largest cosine, every diagonal is twice the rest of its row."
-    return lower_bound(problem, "coherence", _coherence, statement, "no two rows are parallel beyond rounding")
+    return lower_bound(problem, "coherence", _coherence, statement, "no two rows are parallel or nearly so")
 
 
 def _coherence(problem: ExponentialProblem) -> float:
