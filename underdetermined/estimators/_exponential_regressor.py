@@ -108,16 +108,16 @@ class ExponentialRegressor(MultiOutputMixin, RegressorMixin, ExponentialModel):
     rows times outputs, a Gauss-Newton step costs ``q^2 width`` operations and ``q^3 / 3``, a step of gradient descent
     ``4 q d width``. Computations are float64.
 
-    The norms of "auto" are a measured choice. On two splits of each of four tables of 300 rows, at widths of 512 and 4096, the
-    best of the penalties 0.1, 1 and 10 predicted about as well at median norms of 0.5 and 0.75, mostly worse at 1, and
-    often worse than the mean at 1.25. Small norms make the kernel nearly linear and training slow. Where the
-    longest row had 4.8 times the median norm, the score fell from 0.73 to 0.45 as its norm rose from 1.7 to 3.6, at width 4096.
+    The norms of "auto" are a measured choice. On two splits of each of four tables of 300 rows, at widths of 512 and 4096,
+    the best of the penalties 0.1, 1 and 10 predicted about as well at median norms of 0.5 and 0.75, mostly worse at 1, and
+    far worse at 1.25. Small norms make the kernel nearly linear and training slow. Where the longest row had 4.8
+    times the median norm, the score at width 4096 fell from 0.73 to 0.45 as its norm rose from 1.7 to 3.6.
 
     ``alpha=0`` interpolates, noise included: there, it predicted worse than the mean in 14 of 16 cases. On three splits,
     at width 2048, ``alpha=1`` scored 0.39 to 0.75, where ridge regression scored 0.43 to 0.77 and kernel ridge regression,
-    tuned by cross-validation, 0.41 to 0.85; the best of 0.1, 0.3, 1 and 3, in hindsight, 0.43 to 0.84. Choose
-    it by cross-validation: the leave-one-out error of the network linearised at its start picks penalties so small that training
-    leaves the region where the linear model holds.
+    tuned by cross-validation, 0.41 to 0.85; the best of 0.1, 0.3, 1 and 3, in hindsight, scored 0.43 to 0.84. Choose it by
+    cross-validation. The leave-one-out error of the network linearised at its start is no guide: it picks penalties so small
+    that training leaves the region where the linear model holds.
 
     References
     ----------
