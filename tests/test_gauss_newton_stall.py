@@ -45,7 +45,7 @@ def test_a_zero_row_keeps_its_loss(rng):
     assert run.value[-1] == pytest.approx(0.125, rel=1e-9)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 2])
 def test_tiny_networks_stop_where_the_gradient_vanishes(rng, width):
     objective = exponentials(rng, n=40, width=width, symmetric=False, size=1.0)
     run = gauss_newton(objective, objective.initial(), max_iter=300)

@@ -11,6 +11,7 @@ from underdetermined._linalg import EPS
 from underdetermined._validation import check_number
 from underdetermined.objectives import Objective
 from underdetermined.optimize._common import Callback, Goal, Record, check_linearizable, check_start, is_finite, norm
+from underdetermined.optimize._learning_rate import STATIONARY
 from underdetermined.optimize._tangent_system import TangentSystem, select_solver
 from underdetermined.solution import Status, Trajectory
 
@@ -23,8 +24,12 @@ _FIRST, _SMALLEST, _SAFE = 1e-6, 1e-13, 1e-8
 # Shares of the promised decrease from which the linear model counts as exact, and that a step must reach.
 _EXACT = 0.9
 _LEAST_GAIN = 1e-4
-# Relative decrease of the loss that rounding hides, and relative gradient of a stationary point.
-_HIDDEN, _STATIONARY = 16.0 * EPS, 1e-6
+# Corrections of second order, beside the step: so small that the next steps do without, and too large to be believed.
+_STRAIGHT, _BENT = 1e-3, 0.5
+# Where along a step its curvature is measured, and how a damping falls that hides every decrease.
+_AHEAD, _SHORTEN = 0.1, 1e-3
+# Relative decrease of the loss that rounding hides.
+_HIDDEN = 16.0 * EPS
 
 
 def gauss_newton(
@@ -47,8 +52,9 @@ def gauss_newton(
 
     the smallest minimiser of |rho + J delta|^2 + mu |delta|^2. An over-parameterised network has p >> q, and the system that
     is solved has order q. The damping mu is raised until the step lowers the loss by a share of what the linear model
-    promises, and falls with the loss, which makes the last steps quadratic. With alpha > 0 the loss is
-    L + alpha |theta - theta_0|^2 / 2.
+    promises, and falls with the loss, which makes the last steps quadratic. Where the model was not exact, the second
+    derivative along the step, from one more residual, bends the next ones (geodesic acceleration). With alpha > 0 the loss
+    is L + alpha |theta - theta_0|^2 / 2.
 
     Parameters
     ----------
@@ -96,13 +102,14 @@ def gauss_newton(
     Notes
     -----
     A "direct" step forms K and factors it, q^3 / 3 flops, makes a few products with J to refine the solution, and computes
-    one residual; a rejected one does not form K again. Memory 16 q^2 bytes and a few vectors of length p. Dampings below
-    1e-13 lambda_max(K) are raised to it, so that Cholesky factors serve; quadratic convergence suffers only where the
-    smallest eigenvalue of K is as small as that. The loss never rises.
+    one residual; a rejected one does not form K again; a bent one factors twice and computes two residuals. Memory 16 q^2
+    bytes and a few vectors of length p. Dampings below 1e-13 lambda_max(K) are raised to it, so that Cholesky factors serve;
+    quadratic convergence suffers only where the smallest eigenvalue of K is as small as that. The loss never rises.
 
     References
     ----------
-    :ref:`theory-gauss-newton`.
+    :ref:`theory-gauss-newton`. M. K. Transtrum, J. P. Sethna (2012), "Improvements to the Levenberg-Marquardt algorithm for
+    nonlinear least-squares minimization", arXiv 1201.5885, for the bent steps.
 
     Examples
     --------
@@ -164,6 +171,7 @@ class _Search:
         self._objective, self._start, self._alpha = objective, start, alpha
         self.n_rejected = 0
         self.damping = 0.0
+        self._is_straight = True
         linearization = self._linearize(start)
         n_residuals = len(linearization.residual)
         self._is_tall = len(start) < n_residuals
@@ -196,37 +204,54 @@ class _Search:
 
     def advance(self) -> float | None:
         """Take the first step that lowers the loss, and return its damping; None where there is none."""
-        growth = 2.0
-        while True:
+        growth, is_first = 2.0, True
+        # Without a normal number as scale there is nothing to measure a damping with: the Jacobian is zero.
+        while self.scale > np.finfo(np.float64).tiny:
             damping = max(self.damping, _SMALLEST * self.scale) if self.damping else 0.0
             step = self._system.step(damping, self._offset, self._alpha)
-            trial = self.theta + step.delta
-            promised = self.value - self._loss(trial, step.residual_norm)
-            if promised <= _HIDDEN * self.value or np.array_equal(trial, self.theta):
-                return None
-            linearization = self._linearize(trial)
-            value = self._loss(trial, norm(linearization.residual))
-            gain = (self.value - value) / promised
-            # Comparisons with nan are false, so that a loss that overflowed is rejected too.
-            if value < self.value and gain > _LEAST_GAIN:
-                reduction = value / self.value
-                if self._move(trial, linearization, value):
-                    self._adapt(damping, gain, reduction)
-                    return damping
+            promised = self.value - self._loss(self.theta + step.delta, step.residual_norm)
+            if promised <= _HIDDEN * self.value or np.array_equal(self.theta + step.delta, self.theta):
+                if not is_first or damping <= _SAFE * self.scale:
+                    return None
+                # No step was too long, so the damping may be what hides the decrease.
+                self.damping = min(_SHORTEN * damping, self.scale)
+                continue
+            if self._accept(self.theta + self._bent(step.delta, damping), promised, damping):
+                return damping
             self.n_rejected += 1
+            self._is_straight = is_first = False
             self.damping = max(growth * damping, _SAFE * self.scale)
             growth *= 2.0
+        return None
 
-    def _adapt(self, damping: float, gain: float, reduction: float) -> None:
-        """Trust the model as far as it was right; where it was exact, damping also falls with the loss."""
+    def _accept(self, trial: FloatArray, promised: float, damping: float) -> bool:
+        """Go to a trial that lowers the loss by a share of what was promised, and adapt the damping to that share."""
+        linearization = self._linearize(trial)
+        value = self._loss(trial, norm(linearization.residual))
+        gain, reduction = (self.value - value) / promised, value / self.value
+        # Comparisons with nan are false, so that a loss that overflowed is refused too.
+        if not (gain > _LEAST_GAIN and reduction < 1.0 and self._move(trial, linearization, value)):
+            return False
+        self._is_straight = self._is_straight and gain > _EXACT
         factor = max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
         self.damping = damping * factor * (reduction if gain > _EXACT else 1.0)
+        return True
+
+    def _bent(self, delta: FloatArray, damping: float) -> FloatArray:
+        """Step with its correction of second order, unless steps do well without, or it is too large to be believed."""
+        if self._is_straight:
+            return delta
+        ahead = self._linearize(self.theta + _AHEAD * delta).residual
+        correction = self._system.correction(delta, ahead, _AHEAD, damping + self._alpha)
+        ratio = norm(correction) / norm(delta)
+        self._is_straight = ratio < _STRAIGHT
+        return delta + correction if ratio <= _BENT else delta
 
     def status(self) -> Status:
         """Why no step lowers the loss."""
         if self._alpha:
             return Status.REGULARIZED
-        residual = norm(self._system.residual)
-        if norm(self.gradient) <= _STATIONARY * float(np.sqrt(self.scale)) * residual:
+        threshold = STATIONARY * float(np.sqrt(self.scale)) * norm(self._system.residual)
+        if self.scale <= np.finfo(np.float64).tiny or norm(self.gradient) <= threshold:
             return Status.LEAST_SQUARES if self._is_tall else Status.INCONSISTENT
         return Status.EXACT if self.value <= EPS * self._first_value else Status.ILL_CONDITIONED

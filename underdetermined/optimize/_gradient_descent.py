@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from underdetermined._linalg import EPS
 from underdetermined._validation import check_number
 from underdetermined.objectives import Objective
 from underdetermined.optimize._common import (
@@ -79,7 +80,9 @@ def gradient_descent(
     Trajectory
         Loss and gradient norm at every theta_t, and the learning rate of every step. Its status is
 
-        - CONVERGED at `tol` or `loss_tol`, and with "auto" where no step that can be told from rounding lowers the loss;
+        - CONVERGED at `tol` or `loss_tol`, and with "auto" where rounding hides every decrease because the gradient vanishes
+          beside the residual, or the loss has fallen to eps times that at the start;
+        - ILL_CONDITIONED, with "auto", where rounding of the parameters hides every decrease before that;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it;
         - DIVERGED where the loss, its gradient or the parameters overflowed: theta is then the last one before.
 
@@ -157,10 +160,18 @@ def _descend_automatically(
             return current, status
         step = automatic.step(current, record.value[-1], gradient)
         if step is None:
-            return current, Status.DIVERGED if automatic.is_overflown else Status.CONVERGED
+            return current, _stalled(automatic, record, gradient)
         current, value, gradient, rate = step
         current.flags.writeable = False
         record.add(value, gradient, rate)
+
+
+def _stalled(automatic: AutomaticRate, record: Record, gradient: FloatArray) -> Status:
+    """Status of a run whose loss no step lowers."""
+    if automatic.is_overflown:
+        return Status.DIVERGED
+    is_done = record.value[-1] <= EPS * record.value[0] or automatic.is_stationary(record.value[-1], gradient)
+    return Status.CONVERGED if is_done else Status.ILL_CONDITIONED
 
 
 def _status(record: Record, theta: FloatArray) -> Status | None:

@@ -14,6 +14,8 @@ FloatArray = NDArray[np.float64]
 
 SHARE = 0.9
 LONGEST_INTERVAL = 25
+# Norm of a gradient beside |J| |residual| below which the residual is as good as orthogonal to the range of J.
+STATIONARY = 1e-6
 _FIRST_INTERVAL = 5
 # Relative change of the eigenvalue between two looks from which looks become more frequent, and below which rarer.
 _FAST, _SLOW = 0.1, 0.03
@@ -84,6 +86,22 @@ class AutomaticRate:
             if self._age > 0:
                 self._look(theta)
             self._rate = min(0.5 * self._rate, self._admissible)
+
+    def is_stationary(self, value: float, gradient: FloatArray) -> bool:
+        """Whether a gradient vanishes beside the residual, so that there is nothing left to descend.
+
+        Parameters
+        ----------
+        value : float
+            Loss.
+        gradient : ndarray of shape (p,)
+            Gradient there.
+
+        Returns
+        -------
+        bool
+        """
+        return norm(gradient) <= STATIONARY * float(np.sqrt(self._eigenvalue)) * float(np.sqrt(2.0 * abs(value)))
 
     @property
     def _admissible(self) -> float:

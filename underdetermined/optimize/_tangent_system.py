@@ -124,31 +124,68 @@ class TangentSystem:
         if offset is not None:
             shift = alpha / (alpha + damping) * offset
             right = right + self._jacobian.matvec(shift)
-        delta, misfit = (self._direct if self._solver == "direct" else self._iterate)(right, alpha + damping)
+        delta, misfit = self._solve(right, alpha + damping)
         return Step(delta if offset is None else delta - shift, misfit)
+
+    def correction(self, delta: FloatArray, ahead: FloatArray, part: float, damping: float) -> FloatArray:
+        """Second-order correction of a step: half of the step that removes the second derivative of rho along it.
+
+        Parameters
+        ----------
+        delta : ndarray of shape (p,)
+            The step.
+        ahead : ndarray of shape (q,)
+            Residual after a part of it.
+        part : float
+            That part, in (0, 1).
+        damping : float
+            Damping and penalty of the step together.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            Infinite where the residual ahead is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            bend = ((ahead - self.residual) / part - self._jacobian.matvec(delta)) / part
+        if not np.isfinite(bend).all():
+            return np.full(len(delta), np.inf)
+        return self._solve(-bend, damping)[0]
+
+    def _solve(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
+        return (self._direct if self._solver == "direct" else self._iterate)(right, damping)
 
     def _direct(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
         solution = solve(LinearSystem(self._jacobian, right, gram=self._gram), alpha=damping)
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
-        """Conjugate gradients on the short side; neither Gram matrix is formed."""
-        jacobian = self._jacobian
+        """Conjugate gradients on the short side, in units of lambda_max and |right|; neither Gram matrix is formed."""
+        jacobian, unit, size = self._jacobian, float(np.sqrt(self.scale)), float(column_norms(right[:, np.newaxis])[0])
+        if size == 0.0:
+            return np.zeros(jacobian.shape[1]), 0.0
         is_wide = jacobian.shape[0] <= jacobian.shape[1]
+        relative = damping / self.scale
+
+        def forward(vectors: FloatArray) -> FloatArray:
+            return jacobian.matmat(vectors) / unit
+
+        def backward(vectors: FloatArray) -> FloatArray:
+            return jacobian.rmatmat(vectors) / unit
 
         def apply(vectors: FloatArray) -> FloatArray:
-            image = jacobian.matmat(jacobian.rmatmat(vectors)) if is_wide else jacobian.rmatmat(jacobian.matmat(vectors))
-            return image + damping * vectors
+            return (forward(backward(vectors)) if is_wide else backward(forward(vectors))) + relative * vectors
 
         order = min(jacobian.shape)
-        column = right[:, np.newaxis]
+        column = right[:, np.newaxis] / size
         solution, _, _ = conjugate_gradients(
             apply,
             nystrom(apply, order),
-            column if is_wide else jacobian.rmatmat(column),
+            column if is_wide else backward(column),
             rtol=_CG_TOL,
             smallest=0.0,
             max_iter=min(_MAX_CG_ITER, 10 * order + 100),
         )
-        delta = jacobian.rmatmat(solution) if is_wide else solution
-        return delta[:, 0], float(column_norms(column - jacobian.matmat(delta))[0])
+        delta = backward(solution) if is_wide else solution
+        misfit = size * float(column_norms(column - forward(delta))[0])
+        return size / unit * delta[:, 0], misfit
