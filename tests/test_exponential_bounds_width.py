@@ -83,7 +83,7 @@ def test_the_truncated_width_is_a_minimum_over_thresholds(rng, scale):
     costs = []
     for B in np.linspace(0.2, 12.0, 1500):
         chances = ndtr((2.0 * scale**2 * G - B) / (scale * np.sqrt(squares)))
-        lost = (squares * np.exp(2.0 * scale**2 * squares) * chances.sum(axis=1).clip(max=1.0)).sum() / smallest
+        lost = (squares * np.exp(2.0 * scale**2 * squares) * chances.sum(axis=1)).sum() / smallest
         kept = 0.5 / (1.0 - min(lost, 0.499))
         rate = 1.0 - kept + kept * np.log(kept)
         width = np.exp(2.0 * B) * np.linalg.norm(X, 2) ** 2 / smallest / (1.0 - lost) / rate

@@ -76,7 +76,7 @@ def exponential_gram_width(
 
     The other width drops neurons with ``<w, x_j>`` beyond a threshold B_j, the same for all rows or in proportion to their
     norms, whichever is better. With Q the upper tail of the normal law, at most
-    ``eta = sum_i H_ii min(1, sum_j Q((B_j - 2 t^2 <x_i, x_j>) / (t |x_j|))) / lambda`` of lambda is lost. With
+    ``eta = sum_ij H_ii Q((B_j - 2 t^2 <x_i, x_j>) / (t |x_j|)) / lambda`` of lambda is lost. With
     ``tau = |diag(exp(B)) X|^2 / lambda`` and the epsilon of ``(1 - epsilon) (1 - eta) = 1 / 2``,
     ``m >= tau log(n / delta) / ((1 - eta) (epsilon + (1 - epsilon) log(1 - epsilon)))`` are enough; B is optimised. It is
     the smaller one for rows of norms of several units, where either number is astronomical.
@@ -160,7 +160,7 @@ def _truncated(problem: ExponentialProblem, smallest: float) -> _Rule:
         for level in levels:
             limits = level * shape
             peak = float(limits.max())
-            beyond = ndtr((tilts - limits) / lengths).sum(axis=1).clip(max=1.0)
+            beyond = ndtr((tilts - limits) / lengths).sum(axis=1)
             with np.errstate(over="ignore", under="ignore", divide="ignore"):
                 eta = float(np.exp(np.log(diagonal) - log(smallest) + np.log(beyond)).sum()) * (1.0 + _SAFETY)
                 top = float(np.linalg.norm(np.exp(limits - peak)[:, np.newaxis] * problem.inputs, 2))
