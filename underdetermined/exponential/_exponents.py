@@ -68,9 +68,8 @@ def exponents(feature_map: FeatureMap, rows: FloatArray, neurons: slice) -> Floa
         tile = rows @ np.asarray(feature_map.weights[:, neurons], dtype=np.float64)
         if feature_map.biases is not None:
             tile += feature_map.biases[neurons]
-        shift = getattr(feature_map, "row_shift", 0.0)
-        if shift:
-            tile -= shift * np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+        if feature_map.row_shift:
+            tile -= feature_map.row_shift * np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
     return tile
 
 
