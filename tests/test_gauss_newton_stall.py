@@ -84,6 +84,34 @@ def test_rows_of_any_length_end_silently(rng, factor):
     assert (np.diff(run.value) < 0.0).all()
 
 
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize("options", [dict(damping=1e300), dict(sample_weight=1e200), dict(sample_weight=1e-300)])
+def test_units_and_a_first_damping_do_not_matter(rng, options, solver):
+    weight = np.full(12, options.get("sample_weight", 1.0))
+    objective = exponentials(rng, sample_weight=weight)
+    run = gauss_newton(
+        objective, objective.initial(), damping=options.get("damping", "auto"), loss_tol=1e-6, solver=solver
+    )
+    assert run.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize("factor", [1e-170, 1e-320])
+def test_rows_without_a_gram_matrix_end_at_once(rng, factor, solver):
+    first = exponentials(rng)
+    objective = Exponential(factor * first.X, first.targets, first.feature_map, first.coef)
+    run = gauss_newton(objective, objective.initial(), solver=solver)
+    assert (run.status, run.n_iter) == (Status.INCONSISTENT, 0)
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+def test_a_huge_penalty_keeps_the_start(rng, solver):
+    objective = exponentials(rng)
+    run = gauss_newton(objective, objective.initial(), alpha=1e200, solver=solver)
+    assert run.status is Status.REGULARIZED
+    np.testing.assert_array_equal(run.theta, objective.initial())
+
+
 def test_rounding_that_hides_every_decrease_is_said(rng):
     hidden, coef = draw_network(3, 50, seed=1)
     objective = Exponential(20.0 * rng.standard_normal((4, 3)), np.ones(4), hidden, coef)

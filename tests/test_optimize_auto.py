@@ -5,6 +5,8 @@ import pytest
 from residual_objectives import Residual, exponentials, linear, powers, rosenbrock
 from test_optimize import START, Quartic
 
+from underdetermined.exponential import draw_network
+from underdetermined.objectives import Exponential
 from underdetermined.optimize import gradient_descent
 from underdetermined.solution import Status
 
@@ -76,6 +78,15 @@ def test_a_contradiction_ends_where_rounding_hides_the_rest(rng):
     run = gradient_descent(objective, np.zeros(6), learning_rate="auto", max_iter=200)
     assert run.value[-1] == pytest.approx(1.0)
     assert run.gradient_norm[-1] < 1e-10
+
+
+def test_steps_below_rounding_are_not_called_converged():
+    rng = np.random.default_rng(1)
+    hidden, coef = draw_network(3, 64)
+    objective = Exponential(10.0 * rng.standard_normal((6, 3)), rng.standard_normal(6), hidden, coef)
+    run = gradient_descent(objective, objective.initial(), learning_rate="auto", max_iter=200)
+    assert run.status is Status.ILL_CONDITIONED
+    assert run.value[-1] > 0.1 * run.value[0]
 
 
 def test_loss_that_overflows_at_every_step_diverges():

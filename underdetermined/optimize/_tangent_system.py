@@ -160,12 +160,12 @@ class TangentSystem:
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
-        """Conjugate gradients on the short side, in units of lambda_max and |right|; neither Gram matrix is formed."""
-        jacobian, unit, size = self._jacobian, float(np.sqrt(self.scale)), float(column_norms(right[:, np.newaxis])[0])
+        """Conjugate gradients on the short side, in units of lambda_max + damping and |right|; no Gram matrix is formed."""
+        jacobian, size = self._jacobian, float(column_norms(right[:, np.newaxis])[0])
+        unit, relative = float(np.sqrt(self.scale + damping)), damping / (self.scale + damping)
         if size == 0.0:
             return np.zeros(jacobian.shape[1]), 0.0
         is_wide = jacobian.shape[0] <= jacobian.shape[1]
-        relative = damping / self.scale
 
         def forward(vectors: FloatArray) -> FloatArray:
             return jacobian.matmat(vectors) / unit
