@@ -191,9 +191,10 @@ def test_the_rule_takes_rows_of_zeros_and_of_subnormal_numbers():
 
 
 def test_certificates_of_the_start_and_of_the_end():
-    X, y = np.eye(3), [1e-3, 0.0, -1e-3]
-    gentle = ExponentialRegressor(2 * 10**5, random_state=0, tol=1e-3, n_jobs=1).fit(X, y)
-    assert gentle.certificate_.is_certified == (gentle.certified_step_ == 0)
+    X, y = np.eye(3), [1.0, 0.0, -1.0]
+    wide = regressor(width=20000).fit(X, y)
+    assert wide.certificate_.is_certified and wide.certified_step_ == 0
+    assert wide.certificate_.residual_norm == pytest.approx(np.sqrt(3))
     later = regressor(tol=1e-10).fit(X, y)
     assert later.certificate_.is_certified and later.certified_step_ == later.n_iter_
     assert later.certificate_.residual_norm <= 1e-10 * np.sqrt(3)
