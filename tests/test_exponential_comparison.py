@@ -67,6 +67,7 @@ def test_classification_scores_agree_with_scikit_learn(classification):
     folds = StratifiedKFold(2, shuffle=True, random_state=5)
     expected = cross_val_score(make_pipeline(StandardScaler(), network), table.inputs, table.target, cv=folds)
     assert classification.shown_score.folds == tuple(expected)
+    assert classification.estimator.tol == 0.1
     assert classification.is_success
 
 
@@ -142,13 +143,13 @@ def test_certificate_or_why_there_is_none(interpolation, descent, monkeypatch):
     assert descent.to_dict()["fit"]["certificate"] is None
 
 
-def test_no_numbers_where_no_step_was_taken(descent):
-    network = dataclasses.replace(descent).pipeline[-1]
+def test_steps_are_described(descent):
+    network = descent.estimator
     before = network.trajectory_
     network.trajectory_ = dataclasses.replace(before, learning_rate=before.learning_rate[:0])
     assert "learning rate     none" in format_comparison(descent)
-    network.trajectory_ = dataclasses.replace(before, learning_rate=np.array([0.5, 0.25]))
-    assert "learning rate     0.5, at the end 0.25" in format_comparison(descent)
+    network.trajectory_ = dataclasses.replace(before, learning_rate=np.array([0.5, 0.25]), n_rejected=3)
+    assert "learning rate     0.5, at the end 0.25\nsteps taken back  3\n" in format_comparison(descent)
     network.trajectory_ = before
 
 
