@@ -151,6 +151,7 @@ def test_unusual_rows_are_learned(X):
 def test_equal_rows_predict_their_mean():
     network = regressor().fit(np.zeros((4, 2)), [1.0, 2.0, 3.0, 4.0])
     np.testing.assert_allclose(network.predict(np.zeros((1, 2))), 2.5, rtol=1e-12)
+    assert network.row_constant_ == 1.0
 
 
 def test_one_row_is_predicted():

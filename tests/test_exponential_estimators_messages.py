@@ -133,6 +133,15 @@ def test_large_rows_are_reported_where_fit_was_called(data):
     assert poor.filename == wide.filename == __file__
 
 
+@pytest.mark.parametrize(("share", "n_warnings"), [(0.99, 0), (1.01, 1)])
+def test_the_norm_from_which_rows_are_reported(data, share, n_warnings):
+    X = data[0] / np.linalg.norm(data[0], axis=1).max()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        regressor(row_scale=share * np.sqrt(np.log(100)) / 2, fit_bias=False).fit(X, data[1])
+    assert ["poor sample" in str(warning.message) for warning in caught] == [True] * n_warnings
+
+
 def test_rows_too_large_to_train_on_are_refused(data):
     match = r"max <w, x> = .* > 350, .* largest norm is .*; lower row_scale=1000.0, or pass row_scale='auto'"
     network = regressor(row_scale=1000.0)
