@@ -308,10 +308,11 @@ def main():
     parser.add_argument("sections", nargs="*", help=f"any of {', '.join(SECTIONS)}; all if none is given")
     parser.add_argument("--threads", type=int, default=1, help="of everybody: BLAS, PyTorch, package (1)")
     parser.add_argument("--busy", action="store_true", help="processor time, where other processes share the machine")
-    parser.add_argument("--rounds", type=int, default=5, help="timed runs of everybody (5)")
+    parser.add_argument("--rounds", type=int, help="timed runs of everybody (5; 1 with --small)")
     parser.add_argument("--memory", action="store_true", help="the section memory alone")
     parser.add_argument("--small", action="store_true", help="toy sizes, to see that everything runs")
     options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.small else 5)
     if unknown := set(options.sections) - {*SECTIONS, "alone"}:
         parser.error(f"no section {sorted(unknown)}; choose from {', '.join(SECTIONS)}")
     CLOCK["now"] = process_time if options.busy else perf_counter
