@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
+from numpy.linalg import eigh  # SciPy's, for one eigenvalue, fails where multiplicities are high
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 from underdetermined._linalg import add_outer_gram
 from underdetermined._validation import check_memory
@@ -156,7 +156,7 @@ class _First:
         """Direction in which the clipped neurons leave least."""
         tail = _scaled_tail(self.tail[:, :count], self.sorted[:count], tau)
         left = np.tril(self.gram) - np.tril(tail @ tail.T)
-        return eigh(left, lower=True, subset_by_index=(0, 0), check_finite=False)[1][:, 0]
+        return eigh(left)[1][:, 0]
 
 
 def _white_tiles(
@@ -210,10 +210,10 @@ def _loss(tail: FloatArray, count: int) -> tuple[float, float]:
         return 0.0, 0.0
     p, k = tail.shape
     gram = tail.T @ tail if k < p else tail @ tail.T
-    values, vectors = eigh(gram, subset_by_index=(len(gram) - 1, len(gram) - 1), check_finite=False)
-    top = max(0.0, float(values[0]))
+    values, vectors = eigh(gram)
+    top = max(0.0, float(values[-1]))
     # For k < p the eigenvector belongs to the columns: tail.T u = sqrt(top) vector.
-    along = sqrt(top) * vectors[:, 0] if k < p else vectors[:, 0] @ tail
+    along = sqrt(top) * vectors[:, -1] if k < p else vectors[:, -1] @ tail
     eta = top / count
     variance = max(0.0, float((along**4).sum()) / count - eta**2)
     return eta, sqrt(variance / count)

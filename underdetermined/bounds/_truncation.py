@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import pi, sqrt
 
 import numpy as np
+from numpy.linalg import eigvalsh  # SciPy's, for one eigenvalue, fails where multiplicities are high
 from numpy.typing import NDArray
-from scipy.linalg import eigvalsh
 from scipy.special import erfc, logsumexp
 
 from underdetermined.bounds._bound import Assumption, WidthBound
@@ -177,8 +177,7 @@ def _largest_square(matrix: FloatArray) -> float:
     gram = matrix.T @ matrix if matrix.shape[0] > matrix.shape[1] else matrix @ matrix.T
     if not np.isfinite(gram).all():
         return np.inf
-    size = gram.shape[0]
-    top = float(eigvalsh(gram, subset_by_index=(size - 1, size - 1), check_finite=False)[0])
+    top = float(eigvalsh(gram)[-1])
     return max(0.0, top) * (1.0 + 1e-12 * max(matrix.shape))
 
 
