@@ -161,3 +161,67 @@ def test_bad_arguments(arguments, message):
 def test_an_objective_without_jacobian_is_refused():
     with pytest.raises(TypeError, match="gauss_newton needs objective.linearize, which Quartic does not have: use gradient"):
         gauss_newton(Quartic(), np.zeros(2))
+
+
+def nearly_equal_rows(gap):
+    """Three pairs of rows that are closer than the tangent kernel can tell, with unequal targets."""
+    hidden, coef = draw_network(3, 40)
+    return Exponential(np.r_[np.eye(3), np.eye(3) + gap], np.arange(6.0) - 2.0, hidden, coef)
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize(("gap", "status"), [(1e-6, Status.MAX_ITER), (0.0, Status.INCONSISTENT)])
+def test_a_singular_tangent_kernel_is_named_with_its_remedies(gap, status, solver):
+    objective = nearly_equal_rows(gap)
+    run = gauss_newton(objective, objective.initial(), max_iter=20, solver=solver)
+    assert run.status is status
+    linearization = objective.linearize(run.theta)
+    values, vectors = np.linalg.eigh(linearization.gram())
+    residual = vectors.T @ linearization.residual
+    share = np.linalg.norm(residual / (1.0 + 1e8 * values / values[-1])) / np.linalg.norm(residual)
+    assert run.weak_share == pytest.approx(share, abs=1e-3)
+    assert share > 0.9
+    assert f"{share:.0%} of the residual" in run.advice
+    assert all(remedy in run.advice for remedy in ("enlarge the rows", "weight_scale", "widen", "merge rows", "alpha"))
+
+
+def test_the_share_along_weak_eigenvalues_of_a_linear_problem():
+    problem = Residual(lambda theta: np.array([theta[0] - 3.0, 1e-4 * theta[1] - 4.0]), lambda theta: np.diag([1.0, 1e-4]), 2)
+    run = gauss_newton(problem, [3.0 + 3e-3, 0.0], damping=1e30, max_iter=1)
+    # The squares of the singular values are a factor of 1e8 apart, where half of the residual counts as weak.
+    assert run.weak_share == pytest.approx(0.5, abs=1e-6)
+
+
+def test_what_is_not_asked_for_is_not_a_number(rng):
+    objective = exponentials(rng)
+    start = objective.initial()
+    for options in (dict(loss_tol=1e-6), dict(max_iter=0), dict(alpha=1.0, max_iter=1)):
+        run = gauss_newton(objective, start, **options)
+        assert np.isnan(run.weak_share)
+        assert "eigenvalues" not in run.advice
+
+
+def test_early_ends_are_not_blamed_on_the_kernel(rng):
+    objective = exponentials(rng)
+    run = gauss_newton(objective, objective.initial(), max_iter=1)
+    assert 0.0 <= run.weak_share < 0.1
+    assert "raise max_iter" in run.advice
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize("options", [dict(alpha=1.7e308), dict(damping=1.7e308, max_iter=5), dict(alpha=1e308, damping=1e308)])
+def test_the_largest_numbers_overflow_nowhere(rng, options, solver):
+    objective = exponentials(rng, k=2)
+    run = gauss_newton(objective, objective.initial(), solver=solver, **options)
+    assert np.isfinite(run.theta).all()
+    assert (np.diff(run.value) <= 0.0).all()
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-3])
+def test_a_gradient_that_is_zero_is_no_goal_by_itself(rng, tol):
+    first = exponentials(rng)
+    objective = Exponential(np.zeros((2, 3)), np.ones(2), first.feature_map, first.coef)
+    run = gauss_newton(objective, objective.initial(), tol=tol)
+    assert run.status is {0.0: Status.INCONSISTENT, 1e-3: Status.CONVERGED}[tol]
+    solved = Exponential(first.X, np.zeros(12), first.feature_map, first.coef)
+    assert gauss_newton(solved, solved.initial(), tol=tol).status is Status.CONVERGED

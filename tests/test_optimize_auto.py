@@ -141,3 +141,25 @@ def test_bad_arguments(arguments, error, message):
     arguments = dict(learning_rate=0.1, max_iter=2) | arguments
     with pytest.raises(error, match=message):
         gradient_descent(Quartic(), START, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "targets", "status"),
+    [
+        ([[1.0, 2.0], [1.0, 2.0]], [1.0, 3.0], Status.INCONSISTENT),
+        ([[1.0], [2.0]], [1.0, 3.0], Status.LEAST_SQUARES),
+        ([[1.0, 2.0], [2.0, 1.0]], [1.0, 3.0], Status.EXACT),
+    ],
+)
+def test_every_end_has_its_status(matrix, targets, status):
+    problem = linear(np.array(matrix), np.array(targets))
+    run = gradient_descent(problem, np.zeros(len(matrix[0])), learning_rate="auto", max_iter=3000)
+    assert run.status is status
+    assert run.n_iter < 3000
+
+
+def test_steps_that_leave_the_parameters_as_they_are_end_the_run():
+    matrix = np.diag([1e20, 1.0])
+    run = gradient_descent(linear(matrix, np.array([1e20, 1.0])), [1.0, 0.5], learning_rate="auto", max_iter=9)
+    assert (run.n_iter, run.status) == (0, Status.INCONSISTENT)
+    np.testing.assert_array_equal(run.theta, [1.0, 0.5])

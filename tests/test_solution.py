@@ -41,7 +41,7 @@ def test_only_an_unfinished_iteration_is_a_failure():
 def test_trajectory_explains_itself():
     trajectory = Trajectory(np.zeros(3), np.array([2.0, 1.0]), np.array([0.5, 0.25]), Status.MAX_ITER, 1)
     assert repr(trajectory) == "Trajectory(status=MAX_ITER, n_iter=1, value=1, gradient_norm=0.25, theta=(3,))"
-    assert trajectory.advice == Status.MAX_ITER.advice
+    assert "raise max_iter" in trajectory.advice
 
 
 def test_repr_is_short(solution):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,50 @@ class Solution:
         )
 
 
+# Eigenvalues of a tangent matrix, in units of the largest, along which a residual hardly moves; and how much of it may lie
+# there before that is what training suffers from.
+WEAK = 1e-8
+_MOST = 0.5
+
+_REMEDY = (
+    "enlarge the rows or weight_scale, widen the network, merge rows that are equal or nearly so and average their targets, "
+    "append a constant column if a row is zero, or use alpha > 0"
+)
+_LIMIT = "Training was stopped before the tolerance was reached"
+_STALLS = {
+    Status.INCONSISTENT: "No step lowers the loss",
+    Status.ILL_CONDITIONED: "Rounding hides every decrease of the loss",
+}
+# What a status means where a loss was descended, and no linear system solved.
+_TRAINING = {
+    Status.EXACT: "The loss is at the level of rounding; nothing to do.",
+    Status.LEAST_SQUARES: (
+        "There are more residuals than parameters, and no step lowers the loss; widen the network to interpolate."
+    ),
+    Status.INCONSISTENT: (
+        "No step lowers the loss: rows contradict each other, or the tangent matrix is singular to rounding; "
+        + _REMEDY
+        + "."
+    ),
+    Status.ILL_CONDITIONED: (
+        "Rounding hides every decrease of the loss; scale rows and targets to about one, or widen the network."
+    ),
+    Status.CONVERGED: "Training reached the requested tolerance; lower tol or loss_tol for more digits.",
+    Status.MAX_ITER: (
+        f"{_LIMIT}; raise max_iter or the tolerance, widen the network, or use gauss_newton, "
+        "whose steps do not depend on the condition number of the tangent matrix."
+    ),
+    Status.DIVERGED: (
+        "The loss overflowed, so training stopped at the last finite parameters; lower learning_rate, "
+        "for a linear model below max_learning_rate, or scale rows and targets to about one."
+    ),
+}
+
+
+def _weakness(share: float) -> str:
+    return f"{share:.0%} of the residual lies along eigenvalues of the tangent matrix below {WEAK:g} of the largest"
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """Result of `gradient_descent` or `gauss_newton`.
@@ -146,6 +191,10 @@ class Trajectory:
         Damping of every Gauss-Newton step.
     n_rejected : int, default=0
         Steps that were tried and taken back because they did not lower the loss.
+    weak_share : float, default=nan
+        Share of the last residual rho along eigenvalues of the tangent matrix K = J J.T below 1e-8 of the largest,
+        ``|mu (K + mu I)^-1 rho| / |rho|`` with mu = 1e-8 lambda_max(K). `gauss_newton` gives it where it fell short of its
+        goal; nan elsewhere.
     """
 
     theta: NDArray[np.float64]
@@ -156,11 +205,14 @@ class Trajectory:
     learning_rate: NDArray[np.float64] | None = None
     damping: NDArray[np.float64] | None = None
     n_rejected: int = 0
+    weak_share: float = nan
 
     @property
     def advice(self) -> str:
-        """One sentence on what the status means and what to do about it."""
-        return self.status.advice
+        """What the status means for training and what to do about it, in a sentence or two."""
+        if self.weak_share > _MOST:
+            return f"{_STALLS.get(self.status, _LIMIT)}: {_weakness(self.weak_share)}; {_REMEDY}."
+        return _TRAINING.get(self.status, self.status.advice)
 
     def __repr__(self) -> str:
         """Summarise in one line; parameters and losses are not printed."""

@@ -76,6 +76,12 @@ class Record:
         return self.gradient_norm[-1] <= self.goal.tol or (loss_tol > 0.0 and self.value[-1] <= loss_tol * self.value[0])
 
     @property
+    def is_trapped(self) -> bool:
+        """Whether the loss is above its goal, and no norm of a gradient was set as one."""
+        goal, value = self.goal, self.value[-1]
+        return goal.tol == 0.0 and value > goal.loss_tol * self.value[0] and value > 0.0
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether all steps have been taken."""
         return self.n_iter >= self.goal.max_iter

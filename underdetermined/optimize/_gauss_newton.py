@@ -13,7 +13,7 @@ from underdetermined.objectives import Objective
 from underdetermined.optimize._common import Callback, Goal, Record, check_linearizable, check_start, is_finite, norm
 from underdetermined.optimize._learning_rate import STATIONARY
 from underdetermined.optimize._tangent_system import TangentSystem, select_solver
-from underdetermined.solution import Status, Trajectory
+from underdetermined.solution import WEAK, Status, Trajectory
 
 __all__ = ["gauss_newton"]
 
@@ -30,6 +30,8 @@ _STRAIGHT, _BENT = 1e-3, 0.5
 _AHEAD, _SHORTEN = 0.1, 1e-3
 # Relative decrease of the loss that rounding hides.
 _HIDDEN = 16.0 * EPS
+# Endings at which the cause is worth one more solve.
+_UNFINISHED = (Status.MAX_ITER, Status.INCONSISTENT, Status.ILL_CONDITIONED)
 
 
 def gauss_newton(
@@ -52,9 +54,14 @@ def gauss_newton(
 
     the smallest minimiser of |rho + J delta|^2 + mu |delta|^2. An over-parameterised network has p >> q, and the system that
     is solved has order q. The damping mu is raised until the step lowers the loss by a share of what the linear model
-    promises, and falls with the loss, which makes the last steps quadratic. Where the model was not exact, the second
-    derivative along the step, from one more residual, bends the next ones (geodesic acceleration). With alpha > 0 the loss
-    is L + alpha |theta - theta_0|^2 / 2.
+    promises, and falls with the loss, which makes the last steps quadratic. Where the model was not exact, the next steps
+    are bent (geodesic acceleration): to delta comes
+
+        c = -J.T (K + mu I)^-1 rho'' / 2,    rho'' = d^2 rho(theta + t delta) / dt^2 at t = 0,
+
+    which cancels the curvature of the residual along the step, unless |c| > |delta| / 2. One more residual, at
+    theta + delta / 10, gives rho'' as a difference quotient. With alpha > 0 the loss is
+    L + alpha |theta - theta_0|^2 / 2, and mu + alpha takes the place of mu.
 
     Parameters
     ----------
@@ -83,7 +90,8 @@ def gauss_newton(
     Returns
     -------
     Trajectory
-        Loss and gradient norm at every theta_t, the damping of every step, and how many were rejected. Its status is
+        Loss and gradient norm at every theta_t, the damping of every step, how many were rejected, and where training ended
+        short of its goal, `weak_share`, which says whether a nearly singular K is why. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
         - EXACT where the loss is at the level of rounding and no step lowers it; ILL_CONDITIONED where that happens while
@@ -147,6 +155,7 @@ def gauss_newton(
         n_iter=record.n_iter,
         damping=np.array(record.size),
         n_rejected=search.n_rejected,
+        weak_share=search.weak_share() if status in _UNFINISHED and record.n_iter and not alpha else np.nan,
     )
 
 
@@ -154,7 +163,7 @@ def _run(search: _Search, record: Record) -> Status:
     """Take steps until the run ends, and say why it did."""
     while True:
         is_stopped = record.is_stopped_by_callback(search.theta)
-        if record.is_converged:
+        if record.is_converged and not record.is_trapped:
             return Status.CONVERGED
         if is_stopped or record.is_exhausted:
             return Status.MAX_ITER
@@ -246,6 +255,13 @@ class _Search:
         ratio = norm(correction) / norm(delta)
         self._is_straight = ratio < _STRAIGHT
         return delta + correction if ratio <= _BENT else delta
+
+    def weak_share(self) -> float:
+        """Share of the residual along eigenvalues of J J.T that are tiny beside the largest."""
+        size = norm(self._system.residual)
+        if not (size > 0.0 and self.scale > np.finfo(np.float64).tiny / WEAK):
+            return float(np.nan)
+        return self._system.step(WEAK * self.scale, None, 0.0).residual_norm / size
 
     def status(self) -> Status:
         """Why no step lowers the loss."""

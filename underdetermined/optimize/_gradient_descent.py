@@ -80,9 +80,10 @@ def gradient_descent(
     Trajectory
         Loss and gradient norm at every theta_t, and the learning rate of every step. Its status is
 
-        - CONVERGED at `tol` or `loss_tol`, and with "auto" where rounding hides every decrease because the gradient vanishes
-          beside the residual, or the loss has fallen to eps times that at the start;
-        - ILL_CONDITIONED, with "auto", where rounding of the parameters hides every decrease before that;
+        - CONVERGED at `tol` or `loss_tol`;
+        - with "auto", where no step lowers the loss that can be told from rounding: EXACT if it has fallen to eps times that
+          at the start; INCONSISTENT, or LEAST_SQUARES if p < q, if the gradient vanishes beside |J| |rho|, as it does where
+          rows contradict each other, and where rho lies along tiny eigenvalues of J J.T; ILL_CONDITIONED otherwise;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it;
         - DIVERGED where the loss, its gradient or the parameters overflowed: theta is then the last one before.
 
@@ -156,7 +157,7 @@ def _descend_automatically(
     """Steps that do not raise the loss."""
     while True:
         status = _status(record, current)
-        if status is not None:
+        if status is not None and not (status is Status.CONVERGED and record.is_trapped):
             return current, status
         step = automatic.step(current, record.value[-1], gradient)
         if step is None:
@@ -170,8 +171,11 @@ def _stalled(automatic: AutomaticRate, record: Record, gradient: FloatArray) -> 
     """Status of a run whose loss no step lowers."""
     if automatic.is_overflown:
         return Status.DIVERGED
-    is_done = record.value[-1] <= EPS * record.value[0] or automatic.is_stationary(record.value[-1], gradient)
-    return Status.CONVERGED if is_done else Status.ILL_CONDITIONED
+    if record.value[-1] <= EPS * record.value[0]:
+        return Status.EXACT
+    if automatic.is_stationary(record.value[-1], gradient):
+        return Status.LEAST_SQUARES if automatic.is_tall else Status.INCONSISTENT
+    return Status.ILL_CONDITIONED
 
 
 def _status(record: Record, theta: FloatArray) -> Status | None:

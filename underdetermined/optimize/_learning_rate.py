@@ -39,6 +39,8 @@ class AutomaticRate:
         Steps that were taken back.
     is_overflown : bool
         Whether the last step failed because something was not finite.
+    is_tall : bool
+        Whether there are more residuals than parameters.
     """
 
     def __init__(self, objective: Any, first_value: float) -> None:
@@ -46,7 +48,7 @@ class AutomaticRate:
         self._first_value = first_value
         self._rate, self._eigenvalue, self._interval, self._age = np.inf, np.nan, _FIRST_INTERVAL, 0
         self.n_rejected = 0
-        self.is_overflown = False
+        self.is_overflown = self.is_tall = False
 
     def step(
         self, theta: FloatArray, value: float, gradient: FloatArray
@@ -56,7 +58,7 @@ class AutomaticRate:
         Parameters
         ----------
         theta, gradient : ndarray of shape (p,)
-            Parameters and the gradient there, not zero.
+            Parameters and the gradient there.
         value : float
             Loss there.
 
@@ -74,6 +76,8 @@ class AutomaticRate:
                 return None
             with np.errstate(over="ignore", invalid="ignore"):
                 following = theta - self._rate * gradient
+            if np.array_equal(following, theta):
+                return None
             if is_finite(0.0, following):
                 reached, next_gradient = evaluate(self._objective, following)
                 self.is_overflown = not is_finite(reached, next_gradient)
@@ -88,7 +92,7 @@ class AutomaticRate:
             self._rate = min(0.5 * self._rate, self._admissible)
 
     def is_stationary(self, value: float, gradient: FloatArray) -> bool:
-        """Whether a gradient vanishes beside the residual, so that there is nothing left to descend.
+        """Whether a gradient vanishes beside |J| times the residual.
 
         Parameters
         ----------
@@ -125,7 +129,8 @@ class AutomaticRate:
             self._interval = min(LONGEST_INTERVAL, 2 * self._interval)
 
     def _look(self, theta: FloatArray) -> None:
-        self._eigenvalue, self._age = tangent_eigenvalue(self._objective.linearize(theta).jacobian), 0
+        jacobian = self._objective.linearize(theta).jacobian
+        self._eigenvalue, self._age, self.is_tall = tangent_eigenvalue(jacobian), 0, jacobian.shape[0] > jacobian.shape[1]
 
 
 def tangent_eigenvalue(jacobian: Any) -> float:

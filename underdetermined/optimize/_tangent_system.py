@@ -22,6 +22,8 @@ SOLVERS = ("auto", "direct", "cg")
 # Accuracy of a step by conjugate gradients; the next step corrects what is left.
 _CG_TOL = 1e-6
 _MAX_CG_ITER = 1000
+# Dampings are as good as infinite from here on, and sums of more of them must not overflow.
+_LARGEST_DAMPING = 1e290
 
 
 def select_solver(solver: str, order: int) -> str:
@@ -153,6 +155,7 @@ class TangentSystem:
         return self._solve(-bend, damping)[0]
 
     def _solve(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
+        damping = min(damping, _LARGEST_DAMPING)
         return (self._direct if self._solver == "direct" else self._iterate)(right, damping)
 
     def _direct(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
