@@ -143,9 +143,9 @@ def test_the_norm_from_which_rows_are_reported(data, share, n_warnings):
 
 
 def test_rows_too_large_to_train_on_are_refused(data):
-    match = r"max <w, x> = .* > 350, .* largest norm is .*; lower row_scale=1000.0, or pass row_scale='auto'"
-    network = regressor(row_scale=1000.0)
-    with pytest.raises(OverflowError, match=match):
+    match = r"max <w, x> = .* > 350, .* norm is .*; lower row_scale=1000.0, or pass row_scale='auto', which is {} here"
+    network, automatic = regressor(row_scale=1000.0), regressor().fit(*data).row_scale_
+    with pytest.raises(OverflowError, match=match.format(f"{automatic:.3g}")):
         network.fit(*data)
     with pytest.raises(NotFittedError):
         network.predict(data[0])
@@ -157,9 +157,29 @@ def fitted(data):
 
 
 def test_predictions_that_overflow_are_refused_with_the_exponent(fitted):
-    match = r"max <w, x> = .* > 709.78, so that exp overflows .* row_scale_ is .*; predict_log returns signs and logarithms"
+    match = r"max <w, x> = .* > 709.78, so that exp overflows .* counts row_scale_=.*; remove rows .*, or call predict_log"
     with pytest.raises(OverflowError, match=match):
         fitted.predict(1e5 * np.ones((1, 4)))
+
+
+def test_a_classifier_has_no_logarithms_to_recommend(data):
+    network = ExponentialClassifier(**OPTIONS).fit(data[0], data[1] > 0)
+    with pytest.raises(OverflowError, match="> 709.78, .* larger than those of the training data$"):
+        network.predict(1e5 * np.ones((1, 4)))
+
+
+@pytest.mark.parametrize(("weight", "total"), [(1e-300, r"2e-299"), (1e308, "inf")])
+def test_sample_weights_beyond_float64_are_refused(data, weight, total):
+    with pytest.raises(ValueError, match=f"sample_weight sums up to {total}, outside of 1e-150 to 1e.300.* multiply"):
+        regressor().fit(*data, np.full(20, weight))
+
+
+@pytest.mark.parametrize("total", [1.1e-150, 0.9e300])
+def test_sample_weights_within_float64_train_as_ones(data, total):
+    network = regressor(alpha=0.0).fit(*data, np.full(20, total / 20))
+    plain = regressor(alpha=0.0).fit(*data)
+    np.testing.assert_allclose(network.predict(data[0]), plain.predict(data[0]), rtol=1e-6)
+    assert np.isfinite(network.certificate_.residual_norm)
 
 
 def test_predictions_that_overflow_float32_are_refused(fitted):

@@ -41,6 +41,8 @@ __all__ = ["ExponentialModel"]
 CERTIFIED_SIZE = 512
 # Norm of the longest row below which squares of exponents are lost.
 SMALLEST_NORM = 1e-100
+# Sums of sample weights beyond which losses, or squares of them in Gram matrices, leave float64.
+WEIGHTS = (1e-150, 1e300)
 # A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
 ROUNDING = 1e-28
 
@@ -56,6 +58,9 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
     certificate_: ExponentialCertificate | None
     certified_step_: int | None
     trajectory_: Trajectory
+
+    # How an overflow of predictions may be avoided, beside removing rows.
+    _log_advice = ""
 
     _parameter_constraints: dict[str, list[Any]] = {
         "width": [Interval(Integral, 1, None, closed="left")],
@@ -84,7 +89,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         solver="gauss-newton",
         learning_rate="auto",
         alpha=0.0,
-        max_iter=1000,
+        max_iter=100,
         tol=1e-8,
         random_state=None,
         n_jobs=None,
@@ -115,14 +120,14 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         progress = self._init_callback_context(max_subtasks=self.max_iter)
         data = {"estimator": self, "X": X, "y": y}
         progress.call_on_fit_task_begin(**data)
+        _check_weights(weight)
         rows, mean, unit = standardized_rows(X, columns.reshape(len(X), -1), weight, shared_unit=shared_unit)
         constant = (root_mean_square_norm(rows.inputs, rows.weight) or 1.0) if self.fit_bias else None
-        scale = self.row_scale
-        if scale == "auto":
-            scale = choose_row_scale(with_constant(rows.inputs, constant), rows.weight, self.width)
+        automatic = choose_row_scale(with_constant(rows.inputs, constant), rows.weight, self.width)
+        scale = automatic if self.row_scale == "auto" else self.row_scale
         inputs = scaled_rows(rows.inputs, constant, float(scale))
         layer, coef = self._draw(inputs.shape[1], len(unit))
-        remedy = f"lower row_scale={self.row_scale}, or pass row_scale='auto'"
+        remedy = f"lower row_scale={self.row_scale}, or pass row_scale='auto', which is {automatic:.3g} here"
         exponents = check_exponents(layer, inputs, training=True, remedy=remedy)
         if self.row_scale != "auto":
             self._check_row_scale(exponents)
@@ -265,15 +270,30 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         with np.errstate(over="ignore", invalid="ignore"):
             values = (network.residual(network.initial()) + self.intercept_).astype(X.dtype, copy=False)
         if not np.isfinite(values).all():
-            remedy = f"row_scale_ is {self.row_scale_:.3g}; predict_log returns signs and logarithms, which do not overflow"
-            check_exponents(layer, inputs, remedy=remedy)
+            remedy = f"remove rows that are far larger than those of the training data{self._log_advice}"
+            scaled = f"that counts row_scale_={self.row_scale_:.3g}"
+            check_exponents(layer, inputs, remedy=f"{scaled}; {remedy}")
             largest = float(self._raw_log(inputs)[1].max())
             raise OverflowError(
                 f"max ln|f(x)| = {largest:.5g} > {np.log(np.finfo(X.dtype).max):.5g}, so that predictions overflow "
-                f"{X.dtype}: remove rows that are far larger than those of the training data; {remedy}"
+                f"{X.dtype}: {remedy}"
             )
         return values
 
     def _raw_log(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         last = self.coef_.reshape(-1, self.feature_map_.width).T
         return log_predict(self.feature_map_, last, inputs, intercept=self.intercept_)
+
+
+def _check_weights(weight: np.ndarray | None) -> None:
+    """Refuse sample weights so small or large that losses leave float64; `alpha` makes their size matter."""
+    if weight is None:
+        return
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    low, high = WEIGHTS
+    if not (total == 0.0 or low <= total <= high):
+        raise ValueError(
+            f"sample_weight sums up to {total:.3g}, outside of {low:g} to {high:g}, where losses keep their digits: "
+            "multiply the weights by a constant, and alpha with them."
+        )

@@ -17,9 +17,11 @@ __all__ = ["ExponentialClassifier"]
 class ExponentialClassifier(ClassifierMixin, ExponentialModel):
     """A wide network of exponentials, trained to classify by least squares.
 
+    By default, ``alpha=0``, it interpolates, and then predicts noisy labels badly: pass ``alpha=1`` or so there.
+    Standardise the inputs first: columns of large scale would hide the others.
+
     Two classes are coded -1 and 1; more classes by one column each, 1 for the class and 0 for the others. One hidden layer
-    is trained for all columns as by `ExponentialRegressor`, and the largest one wins. Standardise the inputs first: columns
-    of large scale would hide the others.
+    is trained for all columns as by `ExponentialRegressor`, and the largest one wins.
 
     Parameters
     ----------
@@ -42,9 +44,10 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
         Step of gradient descent on the loss above, a sum over rows. "auto" follows the largest eigenvalue of the
         tangent Gram matrix.
     alpha : float, default=0.0
-        Penalty ``alpha |W - W_0|^2 / 2`` on the distance from the drawn weights, beside the loss above. 0 interpolates.
-    max_iter : int, default=1000
-        Most steps.
+        Penalty ``alpha |W - W_0|^2 / 2`` on the distance from the drawn weights, beside the loss above. 0 interpolates; 1
+        suits noisy tables of some hundred rows.
+    max_iter : int, default=100
+        Most steps. Interpolating noisy labels may take many more, and "gd" mostly does.
     tol : float, default=1e-8
         Training stops once the norm of the residual has fallen to `tol` times its value at the start; with a penalty, once
         the norm of the gradient has.
@@ -105,7 +108,7 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
     Notes
     -----
     There is no ``predict_proba``: the columns are least-squares values, not probabilities. Equal rows with different
-    labels count as one row with the mean of its columns, which trains the same. ``alpha=0`` interpolates, noise included.
+    labels count as one row with the mean of its columns, which trains the same.
 
     References
     ----------
