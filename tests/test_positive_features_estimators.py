@@ -161,3 +161,9 @@ def test_warning_begins_where_the_kernel_is_missed(rng):
     layer.fit(0.99 * X)
     with pytest.warns(UserWarning, match="times weight_scale is 1.64 > 1.63; scale the inputs to norms of about 1"):
         layer.fit(1.01 * X)
+
+
+@pytest.mark.parametrize("activation", ["positive_softmax", "positive_gaussian"])
+def test_row_shifts_that_overflow_are_refused(activation):
+    with pytest.raises(OverflowError, match=f"weight_scale=1e.200, whose square .*'{activation}', overflows .* lower it"):
+        RandomFeatures(8, activation=activation, weight_scale=1e200).fit([[1.0], [2.0]])

@@ -190,3 +190,10 @@ def test_variance_shapes_and_limits():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         positive_feature_variance(*arguments)
+
+
+@pytest.mark.parametrize(("X", "Z"), [([[1e200]], None), ([[1.0]], [[0.0], [-1e200]])])
+def test_gaussian_kernel_overflow_has_number_and_remedy(X, Z):
+    with pytest.raises(OverflowError, match="Gaussian kernel overflow .*: weight_scale=2, .* norm 1e.200; scale") as caught:
+        gaussian_kernel(X, Z, weight_scale=2)
+    assert "bias" not in str(caught.value)

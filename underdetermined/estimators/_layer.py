@@ -62,7 +62,12 @@ def draw_layer(estimator: Any, inputs: Any, width: int, dtype: Any, *, seed: int
     weight_scale = n_inputs**-0.5 if estimator.weight_scale == "auto" else float(estimator.weight_scale)
     activation, bias_scale, row_shift = estimator.activation, estimator.bias_scale, 0.0
     if is_positive(activation):
-        row_shift, activation, bias_scale = POSITIVE[activation] * weight_scale**2, "exp", 0.0
+        row_shift, activation, bias_scale = POSITIVE[activation] * weight_scale * weight_scale, "exp", 0.0
+        if not np.isfinite(row_shift):
+            raise OverflowError(
+                f"weight_scale={weight_scale:g}, whose square is the row shift of activation={estimator.activation!r}, "
+                "overflows float64 once squared: lower it."
+            )
         if start == 0:
             _warn_frozen(inputs, width, weight_scale, estimator.activation)
     if estimator.sampler == LEVERAGE:

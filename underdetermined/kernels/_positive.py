@@ -62,7 +62,14 @@ def gaussian_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: f
            [0.135335, 1.      ]])
     """
     # sin z + cos z has this kernel as well, and it has a compiled form.
-    return nngp_kernel(X, Z, activation="sin_cos", weight_scale=weight_scale)
+    try:
+        return nngp_kernel(X, Z, activation="sin_cos", weight_scale=weight_scale)
+    except OverflowError:
+        norm = max(_largest_norm(np.asarray(rows, dtype=np.float64)) for rows in (X, X if Z is None else Z))
+        raise OverflowError(
+            f"the squared distances of the Gaussian kernel overflow float64: weight_scale={weight_scale:g}, and the longest "
+            f"row has norm {norm:.3g}; {_ADVICE}."
+        ) from None
 
 
 def softmax_kernel(X: ArrayLike, Z: ArrayLike | None = None, *, weight_scale: float = 1.0) -> np.ndarray:
