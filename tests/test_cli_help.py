@@ -7,7 +7,7 @@ from underdetermined.cli import main
 COMMANDS = {
     "fit": [
         *("--model", "--width", "--alpha", "--solver", "--cv", "--save", "--plot", "--json", "--task"),
-        *("--bias", "--learning-rate", "--max-iter", "--tol"),
+        *("--bias", "--learning-rate", "--max-iter", "--tol", "--row-scale"),
     ],
     "spectrum": ["--activations", "--kind", "--width", "--no-bias", "--plot", "--json", "--task"],
     "width": [

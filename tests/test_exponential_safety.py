@@ -129,6 +129,13 @@ def test_the_message_has_the_norm_and_the_factor():
         check_exponents(one_neuron(), [[2000.0]], remedy="turn back")
 
 
+@pytest.mark.parametrize("layer", [FeatureMap([[1.0]], [800.0], "exp"), FeatureMap([[1e5]], activation="exp")])
+def test_rows_of_norms_below_one_are_not_to_be_scaled(layer):
+    row = [[0.01 * (layer.biases is None)]]
+    with pytest.raises(OverflowError, match="> 709.78.*; recommended: smaller weights and biases$"):
+        check_exponents(layer, row)
+
+
 @pytest.mark.parametrize("row", [[1e308, 1e308], [1e308, -1e308], [-1e308, 1e308]])
 def test_exponents_that_overflow_themselves_are_refused(row):
     layer = FeatureMap([[1e200, 1.0], [1e200, 1.0]], activation="exp")

@@ -74,6 +74,12 @@ class ExponentialCertificate:
     rate: float
     width_needed: float
 
+    def __repr__(self) -> str:
+        """Summarise in one line, numbers to three digits; the reason is the first thing to read."""
+        shown = {name: value for name, value in asdict(self).items() if name not in ("is_certified", "reason")}
+        numbers = ", ".join(f"{name}={value:.3g}" for name, value in shown.items())
+        return f"ExponentialCertificate(is_certified={self.is_certified}, reason={self.reason!r}, {numbers})"
+
     def n_steps(self, tol: float) -> float:
         """Steps after which the residual is certified to have fallen to a share.
 

@@ -73,7 +73,7 @@ def _sections(report: Any) -> list[Section]:
     least, middle, most = (_magnitude(float(value)) for value in report.log_relative_errors)
     norms = [
         ("norms of rows: least, median, largest", " ".join(f"{norm:.3g}" for norm in report.row_norms)),
-        (f"largest exponent <w, x>, but for {share:.3g} %", f"{report.largest_exponent:.3g}"),
+        (f"largest exponent <w, x>, exceeded with probability {share:.3g} % at most", f"{report.largest_exponent:.3g}"),
         ("recommended factor of the rows", f"{report.row_scale:.3g}"),
     ]
     entries = [

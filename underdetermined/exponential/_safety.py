@@ -60,7 +60,7 @@ class ExponentRange:
             Whether the limit is 350, beyond which losses and Gram matrices, which hold exp(2 z), overflow; else 709.78,
             beyond which exp(z) does.
         remedy : str or None, default=None
-            End of the message; None recommends rows of norm at most 1.
+            End of the message; None recommends rows of norm at most 1, and where they are, smaller weights and biases.
 
         Raises
         ------
@@ -71,10 +71,12 @@ class ExponentRange:
         if self.largest <= limit:
             return
         what = "losses and Gram matrices, which hold its square, overflow" if training else "exp overflows"
-        advice = remedy or f"recommended: row norms of at most 1, by a factor of {1 / self.row_norm:.3g}"
+        advice = "recommended: smaller weights and biases"
+        if self.row_norm > 1.0:
+            advice = f"recommended: row norms of at most 1, by a factor of {1 / self.row_norm:.3g}"
         raise OverflowError(
             f"max <w, x> = {self.largest:.5g} > {limit:.5g}, so that {what} float64: rescale the rows of X, whose largest "
-            f"norm is {self.row_norm:.5g}; {advice}"
+            f"norm is {self.row_norm:.5g}; {remedy or advice}"
         )
 
 
@@ -96,7 +98,7 @@ def check_exponents(
     training : bool, default=False
         Whether the limit is that of training.
     remedy : str or None, default=None
-        End of the message; None recommends rows of norm at most 1.
+        End of the message; None recommends rows of norm at most 1, and where they are, smaller weights and biases.
 
     Returns
     -------
