@@ -37,9 +37,7 @@ def test_equal_rows_with_equal_targets_are_no_obstacle(rng, solver):
 
 def test_a_zero_row_keeps_its_loss(rng):
     first = exponentials(rng)
-    objective = Exponential(
-        np.r_[first.X, np.zeros((1, 3))], np.r_[first.targets, [[0.5]]], first.feature_map, first.coef
-    )
+    objective = Exponential(np.r_[first.X, np.zeros((1, 3))], np.r_[first.targets, [[0.5]]], first.feature_map, first.coef)
     run = gauss_newton(objective, objective.initial())
     assert run.status is Status.INCONSISTENT
     assert run.value[-1] == pytest.approx(0.125, rel=1e-9)
@@ -89,9 +87,7 @@ def test_rows_of_any_length_end_silently(rng, factor):
 def test_units_and_a_first_damping_do_not_matter(rng, options, solver):
     weight = np.full(12, options.get("sample_weight", 1.0))
     objective = exponentials(rng, sample_weight=weight)
-    run = gauss_newton(
-        objective, objective.initial(), damping=options.get("damping", "auto"), loss_tol=1e-6, solver=solver
-    )
+    run = gauss_newton(objective, objective.initial(), damping=options.get("damping", "auto"), loss_tol=1e-6, solver=solver)
     assert run.status is Status.CONVERGED
 
 
@@ -186,7 +182,7 @@ def test_a_singular_tangent_kernel_is_named_with_its_remedies(gap, status, solve
 
 
 def test_the_share_along_weak_eigenvalues_of_a_linear_problem():
-    problem = Residual(lambda theta: np.array([theta[0] - 3.0, 1e-4 * theta[1] - 4.0]), lambda theta: np.diag([1.0, 1e-4]), 2)
+    problem = linear(np.diag([1.0, 1e-4]), np.array([3.0, 4.0]))
     run = gauss_newton(problem, [3.0 + 3e-3, 0.0], damping=1e30, max_iter=1)
     # The squares of the singular values are a factor of 1e8 apart, where half of the residual counts as weak.
     assert run.weak_share == pytest.approx(0.5, abs=1e-6)
@@ -209,7 +205,9 @@ def test_early_ends_are_not_blamed_on_the_kernel(rng):
 
 
 @pytest.mark.parametrize("solver", ["direct", "cg"])
-@pytest.mark.parametrize("options", [dict(alpha=1.7e308), dict(damping=1.7e308, max_iter=5), dict(alpha=1e308, damping=1e308)])
+@pytest.mark.parametrize(
+    "options", [dict(alpha=1.7e308), dict(damping=1.7e308, max_iter=5), dict(alpha=1e308, damping=1e308)]
+)
 def test_the_largest_numbers_overflow_nowhere(rng, options, solver):
     objective = exponentials(rng, k=2)
     run = gauss_newton(objective, objective.initial(), solver=solver, **options)

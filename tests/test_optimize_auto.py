@@ -27,9 +27,7 @@ def test_the_first_rate_is_that_of_the_largest_eigenvalue(rng):
 def test_losses_never_rise_and_rates_follow_the_eigenvalue(rng, width):
     objective = exponentials(rng, n=8, width=width, size=1.0)
     points = {}
-    run = gradient_descent(
-        objective, objective.initial(), learning_rate="auto", max_iter=120, callback=points.__setitem__
-    )
+    run = gradient_descent(objective, objective.initial(), learning_rate="auto", max_iter=120, callback=points.__setitem__)
     assert (np.diff(run.value) <= 0.0).all()
     assert len(run.learning_rate) == run.n_iter == 120
     admissible = np.array([0.9 / largest(objective, points[step]) for step in range(120)])
@@ -90,9 +88,7 @@ def test_steps_below_rounding_are_not_called_converged():
 
 
 def test_loss_that_overflows_at_every_step_diverges():
-    cliff = Residual(
-        lambda theta: np.where(theta == 1.0, 1.0, np.inf) * np.ones(1), lambda theta: np.ones((1, 1)), 1
-    )
+    cliff = Residual(lambda theta: np.where(theta == 1.0, 1.0, np.inf) * np.ones(1), lambda theta: np.ones((1, 1)), 1)
     run = gradient_descent(cliff, [1.0], learning_rate="auto", max_iter=10)
     assert (run.status, run.n_iter) == (Status.DIVERGED, 0)
     np.testing.assert_array_equal(run.theta, [1.0])

@@ -30,6 +30,8 @@ _STRAIGHT, _BENT = 1e-3, 0.5
 _AHEAD, _SHORTEN = 0.1, 1e-3
 # Relative decrease of the loss that rounding hides.
 _HIDDEN = 16.0 * EPS
+# Where rounding rules: a share of the first loss, and a reduction of it that Gauss-Newton steps beat by far elsewhere.
+_ROUNDING, _SLOW = (64.0 * EPS) ** 2, 0.25
 # Endings at which the cause is worth one more solve.
 _UNFINISHED = (Status.MAX_ITER, Status.INCONSISTENT, Status.ILL_CONDITIONED)
 
@@ -94,8 +96,8 @@ def gauss_newton(
         short of its goal, `weak_share`, which says whether a nearly singular K is why. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
-        - EXACT where the loss is at the level of rounding and no step lowers it; ILL_CONDITIONED where that happens while
-          the loss is still more than eps times that at the start;
+        - EXACT where the loss is at the level of rounding and steps lower it little or not at all; ILL_CONDITIONED where none
+          does while it is still more than eps times that at the start;
         - INCONSISTENT, or LEAST_SQUARES if p < q, where no step lowers the loss because its gradient vanishes beside the
           residual: equal inputs with unequal targets, for instance, leave their part of the loss. REGULARIZED if alpha > 0;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it.
@@ -181,6 +183,7 @@ class _Search:
         self.n_rejected = 0
         self.damping = 0.0
         self._is_straight = True
+        self._reduction = 0.0
         linearization = self._linearize(start)
         n_residuals = len(linearization.residual)
         self._is_tall = len(start) < n_residuals
@@ -213,6 +216,8 @@ class _Search:
 
     def advance(self) -> float | None:
         """Take the first step that lowers the loss, and return its damping; None where there is none."""
+        if self.value <= _ROUNDING * self._first_value and self._reduction > _SLOW:
+            return None
         growth, is_first = 2.0, True
         # Without a normal number as scale there is nothing to measure a damping with: the Jacobian is zero.
         while self.scale > np.finfo(np.float64).tiny:
@@ -241,6 +246,7 @@ class _Search:
         # Comparisons with nan are false, so that a loss that overflowed is refused too.
         if not (gain > _LEAST_GAIN and reduction < 1.0 and self._move(trial, linearization, value)):
             return False
+        self._reduction = reduction
         self._is_straight = self._is_straight and gain > _EXACT
         factor = max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
         self.damping = damping * factor * (reduction if gain > _EXACT else 1.0)
