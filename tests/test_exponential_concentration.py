@@ -200,7 +200,9 @@ def test_hostile_rows_give_a_report_that_fits_the_page(X, width):
 def test_repeated_and_zero_rows_are_singular(rows):
     repeated = concentration_report(np.vstack([rows, rows[:1]]), 10)
     assert (repeated.smallest_eigenvalue, repeated.condition) == (0.0, inf)
-    assert "Zero rows: 1," in str(concentration_report(np.vstack([rows, 0.0 * rows[:1]]), 10))
+    zero = concentration_report(np.vstack([rows, 0.0 * rows[:2]]), 10)
+    assert "Repeated rows: 1," in str(repeated) and "Zero rows: 2," in str(zero)
+    assert (repeated.zero_rows, repeated.repeated_rows, zero.zero_rows, zero.repeated_rows) == (0, 1, 2, 0)
 
 
 @pytest.mark.parametrize(("change", "error", "words"), [

@@ -72,7 +72,8 @@ def test_scoring_monitor_scores_every_step(data):
 
 def test_too_few_steps_are_reported_where_fit_was_called(data):
     network = regressor(alpha=0.0, max_iter=2)
-    with pytest.warns(ConvergenceWarning, match="after 2 steps .* above tol=1e-08; raise max_iter or tol") as caught:
+    match = "after 2 steps .* above tol=1e-08; raise max_iter or tol, pass alpha=1 if targets are noisy, or widen"
+    with pytest.warns(ConvergenceWarning, match=match) as caught:
         network.fit(*data)
     assert caught[0].filename == __file__
     left = np.sqrt(network.loss_curve_[-1] / network.loss_curve_[0])
@@ -80,7 +81,7 @@ def test_too_few_steps_are_reported_where_fit_was_called(data):
 
 
 def test_too_few_steps_towards_a_penalised_minimum(data):
-    with pytest.warns(ConvergenceWarning, match="after 1 steps with a loss of .*; raise max_iter or tol"):
+    with pytest.warns(ConvergenceWarning, match="after 1 steps with a loss of .*; raise max_iter or tol, or widen"):
         regressor(max_iter=1).fit(*data)
 
 

@@ -255,7 +255,8 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if uneven:
             return uneven
         faster = ", or pass solver='gauss-newton'" if self.solver == "gd" else ", or widen the network"
-        return f"raise max_iter or tol{faster}"
+        noisy = "" if self.alpha else ", pass alpha=1 if targets are noisy"
+        return f"raise max_iter or tol{noisy}{faster}"
 
     def _inputs(self, X: np.ndarray) -> np.ndarray:
         return scaled_rows(X, self.row_constant_, self.row_scale_)

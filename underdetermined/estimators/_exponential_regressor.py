@@ -109,7 +109,8 @@ class ExponentialRegressor(MultiOutputMixin, RegressorMixin, ExponentialModel):
     -----
     Equal rows are merged first, which changes nothing but the cost: weight k is the row repeated k times. With q distinct
     rows times outputs, a Gauss-Newton step costs ``q^2 width`` operations and ``q^3 / 3``, a step of gradient descent
-    ``4 q d width``. Computations are float64.
+    ``4 q d width``. Computations are float64. On one core the default settings took 4 s for 442 rows and, stopping at 100
+    steps with 1 % of the variance left, 20 s for 1030.
 
     The norms of "auto" are a measured choice. On two splits of each of four tables of 300 rows, at widths of 512 and 4096,
     the best of the penalties 0.1, 1 and 10 predicted about as well at median norms of 0.5 and 0.75, mostly worse at 1, and

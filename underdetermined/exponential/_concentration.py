@@ -101,6 +101,7 @@ def concentration_report(
         failure_probability=delta,
         row_norms=np.quantile(norms, [0.0, 0.5, 1.0]),
         zero_rows=int((norms == 0.0).sum()),
+        repeated_rows=int((norms > 0.0).sum()) - len(np.unique(inputs[norms > 0.0], axis=0)),
         log_relative_errors=errors,
         largest_log_variance=largest,
         log_median_ratio=_log_median_ratio(largest, draws),

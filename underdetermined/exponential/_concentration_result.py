@@ -38,6 +38,8 @@ class ConcentrationReport:
         Least, median and largest norm of the rows.
     zero_rows : int
         Rows that are 0: each makes H singular.
+    repeated_rows : int
+        Rows, not zero, that repeat an earlier one: each makes H singular.
     log_relative_errors : ndarray of shape (3,)
         Logarithms of the least, median and largest relative standard error of the entries of H that are not 0. The
         largest is that of the diagonal entry of the longest row.
@@ -66,6 +68,7 @@ class ConcentrationReport:
     failure_probability: float
     row_norms: NDArray[np.float64]
     zero_rows: int
+    repeated_rows: int
     log_relative_errors: NDArray[np.float64]
     largest_log_variance: float
     log_median_ratio: float
@@ -189,8 +192,8 @@ class ConcentrationReport:
             None stands for numbers that are not finite.
         """
         names = (
-            "n_rows", "n_inputs", "width", "weight_scale", "symmetric", "failure_probability", "zero_rows", "draws",
-            "largest_log_variance", "relative_error", "relative_error_norm", "log_error_norm", "log_norm", "median_ratio",
+            "n_rows", "n_inputs", "width", "weight_scale", "symmetric", "failure_probability", "zero_rows",
+            "repeated_rows", "draws", "largest_log_variance", "relative_error", "relative_error_norm", "log_error_norm", "log_norm", "median_ratio",
             "log_median_ratio", "is_heavy_tailed", "is_frozen", "smallest_eigenvalue", "largest_eigenvalue", "condition",
             "largest_exponent", "verdict", "row_scale", "reason",
         )  # fmt: skip

@@ -102,6 +102,8 @@ def _remarks(report: Any) -> list[str]:
     remarks = [f"Exponents: {report.verdict}.", f"Factor {report.row_scale:.3g}: {report.reason}."]
     if report.zero_rows:
         remarks.append(f"Zero rows: {report.zero_rows}, and each makes the matrix singular; append a constant feature.")
+    if report.repeated_rows:
+        remarks.append(f"Repeated rows: {report.repeated_rows}, and each makes the matrix singular; merge equal rows.")
     if report.is_frozen:
         remarks.append(
             "Frozen: the neurons that carry the expectation of the longest row have probably not been drawn, so that its "
