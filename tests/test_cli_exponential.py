@@ -128,6 +128,13 @@ def test_exit_code(run, found, monkeypatch, status, tol, code):
     assert run("--quiet", *words)[0] == code
 
 
+def test_the_ending_names_options_of_the_command_alone(run, prepared, found, monkeypatch):
+    ended = dataclasses.replace(found.estimator.trajectory_, status=Status.CONVERGED)
+    monkeypatch.setattr(found.estimator, "trajectory_", ended)
+    out = run("--quiet")[1]
+    assert "Training reached the requested tolerance." in out and "loss_tol" not in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -135,8 +142,8 @@ def test_exit_code(run, found, monkeypatch, status, tol, code):
         (["--bias", "1"], "--bias 1.0 has no effect on --model exponential; leave it out, or add --model sparse-relu"),
         (["--solver", "cg"], "--solver cg is not for --model exponential; leave it out, or give one of gauss-newton, gd"),
         (["--alpha", "loo"], "--alpha loo is not for --model exponential; leave it out, or give a number of at least 0"),
-        (["--width", "7"], "width=7 is odd"),
-        (["--learning-rate", "0.5"], "learning_rate=0.5 has no effect on solver='gauss-newton'"),
+        (["--width", "7"], "--width 7 is odd, and --model exponential draws neurons in pairs; give an even number"),
+        (["--learning-rate", "0.5"], "--learning-rate 0.5 has no effect on --solver gauss-newton; leave it out, or add"),
         (["--width", "64", "--row-scale", "1000"], "rescale the rows of X, whose largest norm is"),
         (["--cv", "300"], "cannot make 300 folds"),
     ],

@@ -106,6 +106,13 @@ def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
     return "sparse ReLU network", [align([head, fit], left=(0,)), _facts(facts)]
 
 
+# Endings whose advice names arguments that the command does not have.
+_OUTCOMES = {
+    Status.CONVERGED: "Training reached the requested tolerance.",
+    Status.MAX_ITER: "The limit of steps was reached.",
+}
+
+
 def _exponential_fit(comparison: ExponentialComparison) -> tuple[str, list[str]]:
     """What the network is, a table of its fit, and how it was trained."""
     network = comparison.estimator
@@ -124,7 +131,7 @@ def _exponential_fit(comparison: ExponentialComparison) -> tuple[str, list[str]]
     penalty = ", with the penalty" if network.alpha else ""
     facts = [
         ("loss", f"{run.value[0]:.3g} at the start, {run.value[-1]:.3g} at the end{penalty}"),
-        ("outcome", "The limit of steps was reached." if run.status is Status.MAX_ITER else run.advice),
+        ("outcome", _OUTCOMES.get(run.status, run.advice)),
         ("learning rate" if is_descent else "damping", _first_and_last(run.learning_rate if is_descent else run.damping)),
         ("steps taken back", str(run.n_rejected)),
         ("certificate", comparison.certificate_text),

@@ -183,4 +183,11 @@ def _options_of_the_model(options: argparse.Namespace) -> dict[str, Any]:
         )
     if model == _EXPONENTIAL and own["alpha"] == "loo":
         raise ValueError(f"--alpha loo is not for --model {model}; leave it out, or give a number of at least 0")
+    if model == _EXPONENTIAL and options.width != "auto" and options.width % 2:
+        raise ValueError(f"--width {options.width} is odd, and --model {model} draws neurons in pairs; give an even number")
+    if model == _EXPONENTIAL and own["solver"] != "gd" and own["learning_rate"] != "auto":
+        raise ValueError(
+            f"--learning-rate {own['learning_rate']} has no effect on --solver {own['solver']}; leave it out, or add "
+            "--solver gd"
+        )
     return own
