@@ -192,10 +192,10 @@ class ConcentrationReport:
             None stands for numbers that are not finite.
         """
         names = (
-            "n_rows", "n_inputs", "width", "weight_scale", "symmetric", "failure_probability", "zero_rows",
-            "repeated_rows", "draws", "largest_log_variance", "relative_error", "relative_error_norm", "log_error_norm", "log_norm", "median_ratio",
-            "log_median_ratio", "is_heavy_tailed", "is_frozen", "smallest_eigenvalue", "largest_eigenvalue", "condition",
-            "largest_exponent", "verdict", "row_scale", "reason",
+            "n_rows", "n_inputs", "width", "weight_scale", "symmetric", "failure_probability", "zero_rows", "repeated_rows",
+            "draws", "largest_log_variance", "relative_error", "relative_error_norm", "log_error_norm", "log_norm",
+            "median_ratio", "log_median_ratio", "is_heavy_tailed", "is_frozen", "smallest_eigenvalue", "largest_eigenvalue",
+            "condition", "largest_exponent", "verdict", "row_scale", "reason",
         )  # fmt: skip
         numbers = {name: _plain(getattr(self, name)) for name in names}
         arrays = {
