@@ -167,3 +167,20 @@ def test_warning_begins_where_the_kernel_is_missed(rng):
 def test_row_shifts_that_overflow_are_refused(activation):
     with pytest.raises(OverflowError, match=f"weight_scale=1e.200, whose square .*'{activation}', overflows .* lower it"):
         RandomFeatures(8, activation=activation, weight_scale=1e200).fit([[1.0], [2.0]])
+
+
+def test_long_rows_are_warned_of_once(data):
+    X, y = 10.0 * data[0], data[1]
+    network = RandomFeatureRegressor(100, activation="positive_softmax", weight_scale=1.0, alpha=1.0, random_state=0)
+    with pytest.warns(UserWarning, match="misses most of its kernel"):
+        network.fit(X, y)
+    network.widen(20)  # warnings are errors
+    assert network.feature_map_.width == 120
+
+
+def test_leverage_scores_are_those_of_shifted_features():
+    # Without the shift the long row overflows; with it, its features are zero and change no score.
+    options = {"activation": "exp", "weight_scale": 1.0, "bias_scale": 0.0, "row_shift": 0.5}
+    layer, short = sample_leverage([[0.1], [1e3]], 50, **options), sample_leverage([[0.1]], 50, **options)
+    np.testing.assert_array_equal(layer.weights, short.weights)
+    np.testing.assert_allclose(layer.scale, short.scale, rtol=1e-10)
