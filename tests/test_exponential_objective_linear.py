@@ -1,5 +1,7 @@
 """The linearised loss of a network of exponentials: Jacobian, tiles, Gram matrix, largest exponents."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from exponential_oracle import paired, problem, weighted_residual
@@ -154,3 +156,15 @@ def test_largest_exponents_are_those_of_all_pairs(row_shift):
 def test_largest_exponents_of_huge_numbers(row, weight, expected):
     objective = Exponential([row], [0.0], FeatureMap(weight, activation="exp"), [1.0, 1.0])
     assert objective.largest_exponent(objective.initial()) == pytest.approx(expected, rel=1e-14, abs=0.0)
+
+
+@pytest.mark.usefixtures("tiling")
+def test_products_of_several_threads_do_not_mix(rng):
+    objective = problem(n=60, d=4, width=300, n_outputs=2)
+    jacobian = objective.linearize(objective.initial()).jacobian
+    right, left = rng.standard_normal((12, jacobian.shape[1])), rng.standard_normal((12, jacobian.shape[0]))
+    with ThreadPoolExecutor(4) as pool:
+        for product, vectors in ((jacobian.matvec, right), (jacobian.rmatvec, left)):
+            expected = [product(vector) for vector in vectors]
+            for found, known in zip(pool.map(product, vectors), expected, strict=True):
+                np.testing.assert_allclose(found, known, rtol=1e-12, atol=1e-12 * np.abs(known).max())

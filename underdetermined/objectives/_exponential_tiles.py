@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ class ExponentialTiles:
     """E = exp(X W - c |x|^2) in tiles, every one of which has a place of its own in one buffer.
 
     The cuts depend on n and m alone, and sums over tiles have one order, so that no bit depends on the number of threads.
+    Any number of threads may call the methods: those that need the buffer wait for each other.
 
     Parameters
     ----------
@@ -69,6 +72,7 @@ class ExponentialTiles:
         rows = slices(n, self.height)
         self.blocks = [rows[start : start + count] for start in range(0, len(rows), count)]
         self._keeps, self._done = keeps and n * m <= KEPT, False
+        self._lock = Lock()
         self._buffer = np.empty(m * (n if self._keeps else min(n, count * self.height)))
 
     def compute(self, rows: slice, neurons: slice, out: FloatArray) -> FloatArray:
@@ -127,6 +131,15 @@ class ExponentialTiles:
         -------
         ndarray of shape (n, n_columns)
         """
+        with nullcontext() if self._done else self._lock:
+            return self._sum_over_neurons(term, n_columns, after)
+
+    def _sum_over_neurons(
+        self,
+        term: Callable[[slice, Group, list[FloatArray]], FloatArray],
+        n_columns: int,
+        after: Callable[[Block, FloatArray], object] | None,
+    ) -> FloatArray:
         total = np.empty((len(self.inputs), n_columns))
         for block in self.blocks:
             start, stop = block[0].start, block[-1].stop
