@@ -96,8 +96,8 @@ def gauss_newton(
         short of its goal, `weak_share`, which says whether a nearly singular K is why. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
-        - EXACT where the loss is at the level of rounding and steps lower it little or not at all; ILL_CONDITIONED where none
-          does while it is still more than eps times that at the start;
+        - EXACT where the loss is at the level of rounding and steps hardly lower it; ILL_CONDITIONED where none
+          lowers it while it is still more than eps times that at the start;
         - INCONSISTENT, or LEAST_SQUARES if p < q, where no step lowers the loss because its gradient vanishes beside the
           residual: equal inputs with unequal targets, for instance, leave their part of the loss. REGULARIZED if alpha > 0;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it.
@@ -244,7 +244,7 @@ class _Search:
         value = self._loss(trial, norm(linearization.residual))
         gain, reduction = (self.value - value) / promised, value / self.value
         # Comparisons with nan are false, so that a loss that overflowed is refused too.
-        if not (gain > _LEAST_GAIN and reduction < 1.0 and self._move(trial, linearization, value)):
+        if not (gain > _LEAST_GAIN and self._move(trial, linearization, value)):
             return False
         self._reduction = reduction
         self._is_straight = self._is_straight and gain > _EXACT
