@@ -184,3 +184,9 @@ def test_leverage_scores_are_those_of_shifted_features():
     layer, short = sample_leverage([[0.1], [1e3]], 50, **options), sample_leverage([[0.1]], 50, **options)
     np.testing.assert_array_equal(layer.weights, short.weights)
     np.testing.assert_allclose(layer.scale, short.scale, rtol=1e-10)
+
+
+@pytest.mark.parametrize("width", [8, "auto"])
+def test_names_like_those_of_positive_features_are_refused(width):
+    with pytest.raises(ValueError, match="unknown activation 'positive_sofmax': .* 'positive_softmax' and"):
+        RandomFeatures(width, activation="positive_sofmax").fit([[1.0], [2.0]])

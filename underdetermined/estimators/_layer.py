@@ -47,8 +47,12 @@ def draw_seed(random_state: Any) -> int:
 
 
 def is_positive(activation: Any) -> bool:
-    """Whether this activation of an estimator names positive features of a kernel."""
-    return isinstance(activation, str) and activation in POSITIVE
+    """Whether this activation of an estimator names positive features of a kernel; no other name may begin like them."""
+    if not (isinstance(activation, str) and activation.startswith("positive")):
+        return False
+    if activation not in POSITIVE:
+        raise ValueError(f"unknown activation {activation!r}: positive features are {' and '.join(map(repr, POSITIVE))}")
+    return True
 
 
 def draw_layer(estimator: Any, inputs: Any, width: int, dtype: Any, *, seed: int, start: int = 0) -> FeatureMap:
