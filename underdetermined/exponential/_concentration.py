@@ -49,16 +49,16 @@ def concentration_report(
     MemoryError
         If matrices of n rows and columns do not fit in memory.
 
+    See Also
+    --------
+    underdetermined.bounds.exponential_gram_width : Width that keeps half of the smallest eigenvalue.
+
     Notes
     -----
     Nothing is drawn: every error is the exact one, and no magnitude overflows. The median of an entry is an
     approximation: with M the median of the largest of m standard normal draws, the largest one contributes
     exp(sigma M) / m, and the others the mean that they have below M. Eigenvalues need
     a decomposition of order n, the rest n**2 exponentials.
-
-    See Also
-    --------
-    underdetermined.bounds.exponential_gram_width : Width that keeps half of the smallest eigenvalue.
 
     References
     ----------
