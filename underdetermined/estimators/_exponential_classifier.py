@@ -152,7 +152,8 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
         ------
         ValueError
             If there is one class only, the width is odd and `symmetric_init`, `learning_rate` is a number for
-            "gauss-newton", or `row_scale` is so small that squares of rows underflow.
+            "gauss-newton", `row_scale` is so small that squares of rows underflow, or the sum of the weights is below 1e-150
+            or above 1e300.
         OverflowError
             If `row_scale` is so large that exponents exceed 350.
         MemoryError
