@@ -159,3 +159,41 @@ def test_steps_that_leave_the_parameters_as_they_are_end_the_run():
     run = gradient_descent(linear(matrix, np.array([1e20, 1.0])), [1.0, 0.5], learning_rate="auto", max_iter=9)
     assert (run.n_iter, run.status) == (0, Status.INCONSISTENT)
     np.testing.assert_array_equal(run.theta, [1.0, 0.5])
+
+
+def looks_of(problem):
+    """Every point at which a problem is linearised from now on."""
+    seen, linearize = [], problem.linearize
+
+    def recorded(theta):
+        seen.append(theta)
+        return linearize(theta)
+
+    problem.linearize = recorded
+    return seen
+
+
+def test_a_constant_eigenvalue_is_looked_at_every_25_steps():
+    problem = linear(np.diag([1.0, 0.01]), np.ones(2))
+    seen = looks_of(problem)
+    run = gradient_descent(problem, np.zeros(2), learning_rate="auto", max_iter=200)
+    assert (run.n_iter, run.n_rejected) == (200, 0)
+    # At steps 0, 5, 15, 35 and then all 25.
+    assert len(seen) == 4 + 165 // 25
+
+
+def test_an_eigenvalue_that_changes_fast_is_looked_at_often_and_rates_recover_slowly():
+    bend = Residual(lambda theta: np.array([10.0 + 5.0 * theta[0] ** 2]), lambda theta: np.array([[10.0 * theta[0]]]), 1)
+    seen = looks_of(bend)
+    run = gradient_descent(bend, [0.01], learning_rate="auto", max_iter=50)
+    assert len(seen) > 30
+    assert run.n_rejected < 100
+    assert (run.learning_rate[1:] <= 2.0 * run.learning_rate[:-1]).all()
+
+
+def test_a_step_that_is_taken_back_makes_the_eigenvalue_new():
+    steep = Residual(lambda theta: np.exp(theta) - 1e4, lambda theta: np.diag(np.exp(theta)), 1)
+    run = gradient_descent(steep, [0.0], learning_rate="auto", max_iter=300)
+    # Halving alone, from 0.9 to 1e-8, takes 26.
+    assert run.n_rejected < 20
+    assert run.status is Status.EXACT
