@@ -21,6 +21,8 @@ LEVELS = {
     "_compat": 0,
     "_hermite": 0,
     "_layout": 0,
+    "_decrease": 1,
+    "_report_layout": 1,
     "blocks": 0,
     "solution": 0,
     "_expectation": 1,

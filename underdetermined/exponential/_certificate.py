@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil, exp, inf, isfinite, log, log1p
+from math import inf, isfinite, log1p
 from typing import Any
 
-from underdetermined._validation import check_count, check_number
+from underdetermined._decrease import CertifiedDecrease
 
 
 @dataclass(frozen=True)
-class ExponentialCertificate:
+class ExponentialCertificate(CertifiedDecrease):
     """Whether gradient descent is proved to fit the targets from here, how fast, and how far it goes.
 
     If `is_certified`, full-batch gradient descent on the hidden weights, without momentum and decay and with learning rates
@@ -80,43 +80,7 @@ class ExponentialCertificate:
         numbers = ", ".join(f"{name}={value:.3g}" for name, value in shown.items())
         return f"ExponentialCertificate(is_certified={self.is_certified}, reason={self.reason!r}, {numbers})"
 
-    def n_steps(self, tol: float) -> float:
-        """Steps after which the residual is certified to have fallen to a share.
-
-        Parameters
-        ----------
-        tol : float
-            The share, in (0, 1).
-
-        Returns
-        -------
-        int or float
-            Steps at `learning_rate`; inf without a certificate, or if it is too small for a number of steps.
-        """
-        tol = check_number(tol, "tol", low_open=True, high=1.0)
-        steps = log(tol) / self._logarithm() if self.is_certified and self.rate > 0.0 else inf
-        return max(ceil(steps), 1) if isfinite(steps) else inf
-
-    def loss_bound(self, step: int) -> float:
-        """Certified bound on the loss after some steps, ``|rho|**2 (1 - rate)**step / 2``.
-
-        Parameters
-        ----------
-        step : int
-            Steps from here, at `learning_rate`.
-
-        Returns
-        -------
-        float
-            inf without a certificate.
-        """
-        step = check_count(step, "step", low=0)
-        if not self.is_certified:
-            return inf
-        bound = self.residual_norm * (exp(step * self._logarithm()) if step else 1.0)
-        return 0.5 * bound * bound
-
-    def _logarithm(self) -> float:
+    def _log_factor(self) -> float:
         """Logarithm of the factor of one step on the residual."""
         return 0.5 * log1p(-self.rate) if self.rate < 1.0 else -inf
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
 from math import exp, floor, isfinite, log
 from typing import Any
 
-from underdetermined._layout import align, wrap
-
-Section = tuple[str, list[tuple[str, str]]]
+from underdetermined._report_layout import Section, as_html, as_text, count
 
 
 def report_text(report: Any) -> str:
@@ -24,13 +21,7 @@ def report_text(report: Any) -> str:
     str
         Several lines of at most 100 columns, without a line break at the end.
     """
-    sections = _sections(report)
-    lines = align([(f"  {label}", value) for _, cells in sections for label, value in cells], left=(0,)).splitlines()
-    parts, start = [wrap(_description(report))], 0
-    for title, cells in sections:
-        parts.append("\n".join([title, *lines[start : start + len(cells)]]))
-        start += len(cells)
-    return "\n\n".join([*parts, "\n".join(wrap(remark) for remark in _remarks(report))])
+    return as_text(_description(report), _sections(report), _remarks(report))
 
 
 def report_html(report: Any) -> str:
@@ -46,23 +37,13 @@ def report_html(report: Any) -> str:
     str
         One ``div``.
     """
-    body = []
-    for title, cells in _sections(report):
-        body.append(f'<tr><th colspan="2" scope="colgroup" style="text-align:left">{escape(title)}</th></tr>')
-        body += [
-            f'<tr><td style="text-align:left">{escape(label)}</td><td style="text-align:right">{escape(value)}</td></tr>'
-            for label, value in cells
-        ]
-    remarks = "".join(f"<p>{escape(remark)}</p>" for remark in _remarks(report))
-    return (
-        f"<div><p>{escape(_description(report))}</p>\n<table><tbody>\n{chr(10).join(body)}\n</tbody></table>\n"
-        f"{remarks}</div>"
-    )
+    return as_html(_description(report), _sections(report), _remarks(report))
 
 
 def _description(report: Any) -> str:
     rows, inputs = (
-        f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
     )
     start = f"symmetric start ({report.draws} draws)" if report.symmetric else "independent neurons"
     return f"{rows}, {inputs}; width {report.width}, {start}; weights of standard deviation {report.weight_scale:.3g}"
@@ -80,7 +61,7 @@ def _sections(report: Any) -> list[Section]:
         ("relative standard error, least", least),
         ("relative standard error, median", middle),
         ("relative standard error, largest: diagonal of the longest row", most),
-        ("width at which that is 1 %", _count(report.width_for(0.01))),
+        ("width at which that is 1 %", count(report.width_for(0.01))),
         ("standard errors can be measured", "no, tails are heavy" if report.is_heavy_tailed else "yes"),
         ("diagonal of the longest row: median over expectation, about", _magnitude(report.log_median_ratio)),
         ("root mean square of the Frobenius distance", _magnitude(report.log_error_norm)),
@@ -110,10 +91,6 @@ def _remarks(report: Any) -> list[str]:
             "diagonal entry is below its expectation in most networks, and far above it in a few."
         )
     return remarks
-
-
-def _count(value: float) -> str:
-    return f"{value:.0f}" if value < 1e7 else f"{value:.3g}"
 
 
 def _magnitude(log_value: float) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil, exp, inf, isfinite, log, log1p
+from math import inf, log1p
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array
 
-from underdetermined._validation import check_count, check_number
+from underdetermined._decrease import CertifiedDecrease
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate:
+class Certificate(CertifiedDecrease):
     """Whether gradient descent is proved to converge from here, how fast, and what stays active.
 
     If `is_certified`, every step of full-batch gradient descent, without momentum and decay and with learning rates of at
@@ -83,45 +83,7 @@ class Certificate:
             mask.eliminate_zeros()
         return always, possible
 
-    def n_steps(self, tol: float) -> float:
-        """Steps after which the residual is certified to have fallen to a share.
-
-        Parameters
-        ----------
-        tol : float
-            The share, in (0, 1).
-
-        Returns
-        -------
-        int or float
-            Steps at `learning_rate`; inf without a certificate, or if it is too small for a number of steps.
-        """
-        tol = check_number(tol, "tol", low_open=True, high=1.0)
-        if not self.is_certified:
-            return inf
-        contraction = self._logarithm()
-        steps = log(tol) / contraction if contraction < 0.0 else inf
-        return max(ceil(steps), 1) if isfinite(steps) else inf
-
-    def loss_bound(self, step: int) -> float:
-        """Certified bound on the loss after some steps, ``|rho|**2 (1 - learning_rate * rate)**(2 step) / 2``.
-
-        Parameters
-        ----------
-        step : int
-            Steps from here, at `learning_rate`.
-
-        Returns
-        -------
-        float
-            inf without a certificate.
-        """
-        step = check_count(step, "step", low=0)
-        if not self.is_certified:
-            return inf
-        return 0.5 * self.residual_norm**2 * (exp(2.0 * step * self._logarithm()) if step else 1.0)
-
-    def _logarithm(self) -> float:
+    def _log_factor(self) -> float:
         """Logarithm of the factor of one step."""
         decrease = self.learning_rate * self.rate
         return log1p(-decrease) if decrease < 1.0 else -inf

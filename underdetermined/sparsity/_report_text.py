@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
 
-from underdetermined._layout import align, wrap
-
-Section = tuple[str, list[tuple[str, str]]]
+from underdetermined._report_layout import Section, as_html, as_text, count
 
 
 def report_text(report: Any) -> str:
@@ -25,13 +22,7 @@ def report_text(report: Any) -> str:
     str
         Several lines of at most 100 columns, without a line break at the end.
     """
-    sections = _sections(report)
-    lines = align([(f"  {label}", value) for _, cells in sections for label, value in cells], left=(0,)).splitlines()
-    parts, start = [wrap(_description(report))], 0
-    for title, cells in sections:
-        parts.append("\n".join([title, *lines[start : start + len(cells)]]))
-        start += len(cells)
-    return "\n\n".join([*parts, wrap(_remark(report))])
+    return as_text(_description(report), _sections(report), [_remark(report)])
 
 
 def report_html(report: Any) -> str:
@@ -47,23 +38,13 @@ def report_html(report: Any) -> str:
     str
         One ``div``.
     """
-    body = []
-    for title, cells in _sections(report):
-        body.append(f'<tr><th colspan="2" scope="colgroup" style="text-align:left">{escape(title)}</th></tr>')
-        body += [
-            f'<tr><td style="text-align:left">{escape(label)}</td><td style="text-align:right">{escape(value)}</td></tr>'
-            for label, value in cells
-        ]
-    return (
-        f"<div><p>{escape(_description(report))}</p>\n<table><tbody>\n{chr(10).join(body)}\n</tbody></table>\n"
-        f"<p>{escape(_remark(report))}</p></div>"
-    )
+    return as_html(_description(report), _sections(report), [_remark(report)])
 
 
 def _description(report: Any) -> str:
     rows, inputs = (
-        f"{count} {word}{'' if count == 1 else 's'}"
-        for count, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in ((report.n_rows, "row"), (report.n_inputs, "input"))
     )
     biases = f"biases learn at scale {report.bias_scale:.3g}" if report.bias_scale else "biases are not trained"
     start = "symmetric start" if report.symmetric else "independent neurons"
@@ -75,9 +56,9 @@ def _sections(report: Any) -> list[Section]:
     activity = [
         ("active neurons, expected share", _percent(report.mean_activity)),
         ("least and most active row, expected share", _range(report.activity, report.activity, _percent)),
-        (f"active neurons of every row, but for {share:.3g} %", _range(report.fewest_active, report.most_active, _count)),
+        (f"active neurons of every row, but for {share:.3g} %", _range(report.fewest_active, report.most_active, count)),
         ("probability that some row has none, at most", f"{report.idle_probability:.3g}"),
-        ("neurons that are active on any row, expected at most", _count(report.live_bound)),
+        ("neurons that are active on any row, expected at most", count(report.live_bound)),
         ("neurons inactive on all inputs of such norms, expected share", _percent(report.prunable_everywhere)),
     ]
     cost = [
@@ -93,8 +74,8 @@ def _sections(report: Any) -> list[Section]:
         ("probability that the smallest eigenvalue is halved, at most", f"{report.halving_probability:.3g}"),
         ("probability that the largest eigenvalue is doubled, at most", f"{report.doubling_probability:.3g}"),
         (f"distance of the kernels in norm, at most, but for {share:.3g} %", f"{report.deviation:.3g}"),
-        (f"width that keeps half the smallest eigenvalue, but for {share:.3g} %", _count(report.width_for_half)),
-        (f"width that proves convergence before any draw, but for {share:.3g} %", _count(report.width_before_drawing)),
+        (f"width that keeps half the smallest eigenvalue, but for {share:.3g} %", count(report.width_for_half)),
+        (f"width that proves convergence before any draw, but for {share:.3g} %", count(report.width_before_drawing)),
     ]
     sections = [
         ("activity at the start", activity),
@@ -123,7 +104,3 @@ def _range(low: Any, high: Any, shown: Any) -> str:
 
 def _percent(value: float) -> str:
     return f"{100.0 * value:.3g} %"
-
-
-def _count(value: float) -> str:
-    return f"{value:.0f}" if value < 1e7 else f"{value:.3g}"
