@@ -78,8 +78,7 @@ class Record:
     @property
     def is_trapped(self) -> bool:
         """Whether the loss is above its goal, and no norm of a gradient was set as one."""
-        goal, value = self.goal, self.value[-1]
-        return goal.tol == 0.0 and value > goal.loss_tol * self.value[0] and value > 0.0
+        return self.goal.tol == 0.0 and self.value[-1] > self.goal.loss_tol * self.value[0]
 
     @property
     def is_exhausted(self) -> bool:
