@@ -19,8 +19,8 @@ __all__ = ["gauss_newton"]
 
 FloatArray = NDArray[np.float64]
 
-# Dampings, in units of lambda_max(J J.T): the first, the smallest, and the one that a rejected step needs at least.
-_FIRST, _SMALLEST, _SAFE = 1e-6, 1e-13, 1e-8
+# Dampings, in units of lambda_max(J J.T): the first, and the smallest one but 0.
+_FIRST, _SMALLEST = 1e-6, 1e-13
 # Shares of the promised decrease from which the linear model counts as exact, and that a step must reach.
 _EXACT = 0.9
 _LEAST_GAIN = 1e-4
@@ -225,7 +225,7 @@ class _Search:
             step = self._system.step(damping, self._offset, self._alpha)
             promised = self.value - self._loss(self.theta + step.delta, step.residual_norm)
             if promised <= _HIDDEN * self.value or np.array_equal(self.theta + step.delta, self.theta):
-                if not is_first or damping <= _SAFE * self.scale:
+                if not is_first or damping <= _SMALLEST * self.scale:
                     return None
                 # No step was too long, so the damping may be what hides the decrease.
                 self.damping = min(_SHORTEN * damping, self.scale)
@@ -234,7 +234,7 @@ class _Search:
                 return damping
             self.n_rejected += 1
             self._is_straight = is_first = False
-            self.damping = max(growth * damping, _SAFE * self.scale)
+            self.damping = max(growth * damping, _SMALLEST * self.scale)
             growth *= 2.0
         return None
 
