@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_finite, check_matrix, check_sample_weight, check_targets
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
 from underdetermined.objectives._exponential_pull_back import PullBack
 from underdetermined.objectives._exponential_thin import MOST_INPUTS, thin_pass
 from underdetermined.objectives._exponential_tiles import ExponentialTiles
+from underdetermined.objectives._hidden_layer import HiddenLayerLoss
 from underdetermined.objectives._linearization import Linearization
-from underdetermined.objectives._loss import half_square
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Exponential:
+class Exponential(HiddenLayerLoss):
     """The loss of a network of exponentials whose hidden layer alone is trained, L = sum_i s_i |f(x_i) - y_i|^2 / 2.
 
     The network is f(x) = sum_r v_r exp(<w_r, x> - c |x|^2) with v_r = scale_r coef_r, which stays, and the row shift c of
@@ -78,43 +77,11 @@ class Exponential:
 
     def __post_init__(self) -> None:
         """Validate and convert the arguments."""
-        inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
-        n, layer = len(inputs), self.feature_map
-        if layer.activation.name != "exp":
-            raise ValueError(f"the feature map has activation {layer.activation.name!r}: pass one with 'exp'")
-        if layer.biases is not None:
+        self._check_network("exp")
+        if self.feature_map.biases is not None:
             raise ValueError(
                 "the feature map has biases: multiply coef by exp(biases), or append a column of ones to X, and pass none"
             )
-        if inputs.shape[1] != layer.n_inputs:
-            raise ValueError(
-                f"X has {inputs.shape[1]} columns and the feature map {layer.n_inputs} inputs: pass matching ones"
-            )
-        targets = check_targets(self.targets, n)
-        coef = check_targets(self.coef, layer.width, "coef")
-        if coef.shape[1] != targets.shape[1]:
-            raise ValueError(
-                f"coef has {coef.shape[1]} columns and the targets {targets.shape[1]}: pass one for each output"
-            )
-        weight = np.ones(n) if self.sample_weight is None else check_sample_weight(self.sample_weight, n)
-        weights = np.asarray(layer.weights, dtype=np.float64)
-        for name, value in (
-            ("X", inputs),
-            ("targets", targets),
-            ("coef", coef),
-            ("sample_weight", weight),
-            ("feature_map", replace(layer, weights=weights, scale=np.asarray(layer.scale, dtype=np.float64))),
-        ):
-            object.__setattr__(self, name, value)
-        with np.errstate(over="ignore"):
-            check_finite(self.output_weights, "scale * coef")
-
-    @cached_property
-    def output_weights(self) -> FloatArray:
-        """The v_r as the rows of an array of shape (m, k), which is read-only."""
-        result = np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
-        result.flags.writeable = False
-        return result
 
     @property
     def n_parameters(self) -> int:
@@ -218,38 +185,6 @@ class Exponential:
         if self._is_thin:
             return self._thin_pass(theta, with_gradient=False)[0]
         return self._residual(self._tiles(theta))
-
-    def _loss(self, residual: FloatArray) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return half_square(np.sqrt(self.sample_weight)[:, np.newaxis] * residual)
-
-    def value(self, theta: ArrayLike) -> float:
-        """Loss.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        float
-        """
-        return self._loss(self.residual(theta))
-
-    def gradient(self, theta: ArrayLike) -> FloatArray:
-        """Gradient with respect to W.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        ndarray of shape (p,)
-        """
-        return self.value_and_gradient(theta)[1]
 
     def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
         """Loss and gradient from one pass over the rows.

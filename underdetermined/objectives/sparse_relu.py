@@ -8,23 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import (
-    check_finite,
-    check_matrix,
-    check_no_row_shift,
-    check_number,
-    check_sample_weight,
-    check_targets,
-)
+from underdetermined._validation import check_no_row_shift, check_number
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
+from underdetermined.objectives._hidden_layer import HiddenLayerLoss
 from underdetermined.objectives._tiles import TILE, outer, pre_activations
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class SparseReLU:
+class SparseReLU(HiddenLayerLoss):
     """The loss of a ReLU network whose hidden layer alone is trained, L = sum_i s_i |f(x_i) - y_i|^2 / 2.
 
     The network is f(x) = sum_r v_r max(<w_r, x> + b_r, 0) with v_r = scale_r coef_r, which stays. The parameters are W,
@@ -82,40 +76,12 @@ class SparseReLU:
 
     def __post_init__(self) -> None:
         """Validate and convert the arguments."""
-        inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
-        n, layer = len(inputs), self.feature_map
-        if layer.activation.name != "relu":
-            raise ValueError(f"the feature map has activation {layer.activation.name!r}: pass one with 'relu'")
-        if inputs.shape[1] != layer.n_inputs:
-            raise ValueError(
-                f"X has {inputs.shape[1]} columns and the feature map {layer.n_inputs} inputs: pass matching ones"
-            )
-        check_no_row_shift(layer.row_shift, "SparseReLU")
-        targets = check_targets(self.targets, n)
-        coef = check_targets(self.coef, layer.width, "coef")
-        if coef.shape[1] != targets.shape[1]:
-            raise ValueError(
-                f"coef has {coef.shape[1]} columns and the targets {targets.shape[1]}: pass one for each output"
-            )
-        biases = np.zeros(layer.width) if layer.biases is None else np.asarray(layer.biases, dtype=np.float64)
-        weight = np.ones(n) if self.sample_weight is None else check_sample_weight(self.sample_weight, n)
-        weights = np.asarray(layer.weights, dtype=np.float64)
-        for name, value in (
-            ("X", inputs),
-            ("targets", targets),
-            ("coef", coef),
-            ("sample_weight", weight),
-            ("bias_scale", check_number(self.bias_scale, "bias_scale")),
-            ("feature_map", replace(layer, weights=weights, biases=biases, scale=np.asarray(layer.scale, dtype=np.float64))),
-        ):
-            object.__setattr__(self, name, value)
-        with np.errstate(over="ignore"):
-            check_finite(self.output_weights, "scale * coef")
-
-    @property
-    def output_weights(self) -> FloatArray:
-        """The v_r as the rows of an array of shape (m, k)."""
-        return np.reshape(self.feature_map.scale, (-1, 1)) * self.coef
+        check_no_row_shift(self.feature_map.row_shift, "SparseReLU")
+        self._check_network("relu")
+        layer = self.feature_map
+        if layer.biases is None:
+            object.__setattr__(self, "feature_map", replace(layer, biases=np.zeros(layer.width)))
+        object.__setattr__(self, "bias_scale", check_number(self.bias_scale, "bias_scale"))
 
     @property
     def biases(self) -> FloatArray:
@@ -191,38 +157,6 @@ class SparseReLU:
 
         run_tiles(task, slices(len(self.X), TILE[0]), n_jobs=self.feature_map.n_jobs)
         return result
-
-    def _loss(self, residual: FloatArray) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return 0.5 * float(self.sample_weight @ np.einsum("ia,ia->i", residual, residual))
-
-    def value(self, theta: ArrayLike) -> float:
-        """Loss.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        float
-        """
-        return self._loss(self.residual(theta))
-
-    def gradient(self, theta: ArrayLike) -> FloatArray:
-        """Gradient with respect to W and b / bias_scale.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        ndarray of shape (p,)
-        """
-        return self.value_and_gradient(theta)[1]
 
     def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
         """Loss and gradient from one residual.
