@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 
 from underdetermined.blocks import scratch
 
@@ -55,16 +54,17 @@ def outer(left: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def add_product(left: FloatArray, right: FloatArray, out: FloatArray) -> None:
-    """Add left.T @ right to an array, without a temporary one.
+    """Add left.T @ right to an array.
+
+    SciPy's BLAS could add in place, but it holds the interpreter lock meanwhile: threads would wait for each other.
 
     Parameters
     ----------
     left : ndarray of shape (n, d)
-        First factor, C-contiguous.
+        First factor.
     right : ndarray of shape (n, m)
-        Second factor, C-contiguous.
+        Second factor.
     out : ndarray of shape (d, m)
-        C-contiguous; overwritten.
+        Overwritten.
     """
-    # BLAS reads columns: to it all three arrays are their transposes.
-    blas.dgemm(1.0, right.T, left.T, beta=1.0, c=out.T, trans_b=1, overwrite_c=1)
+    out += left.T @ right
