@@ -2,19 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
-
-from underdetermined._compat import check_sample_weight, fit_context
-from underdetermined.estimators._base import FLOATS
+from underdetermined._compat import fit_context
 from underdetermined.estimators._exponential import ExponentialModel
+from underdetermined.estimators._indicators import IndicatorClassifierMixin
 
 __all__ = ["ExponentialClassifier"]
 
 
-class ExponentialClassifier(ClassifierMixin, ExponentialModel):
+class ExponentialClassifier(IndicatorClassifierMixin, ExponentialModel):
     """A wide network of exponentials, trained to classify by least squares.
 
     By default, ``alpha=0``, it interpolates, and then predicts noisy labels badly: pass ``alpha=1`` or so there.
@@ -128,8 +123,6 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
     True
     """
 
-    classes_: np.ndarray
-
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ExponentialClassifier":
         """Draw the network and train its hidden layer.
@@ -159,58 +152,6 @@ class ExponentialClassifier(ClassifierMixin, ExponentialModel):
         MemoryError
             If the network, or the system of a step, cannot fit in memory.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        classes = np.unique(y)
-        if len(classes) < 2:
-            raise ValueError(f"y has 1 class, {classes[0]!r}; a classifier needs at least 2 classes.")
-        columns = (y[:, None] == classes).astype(np.float64)
-        columns = 2 * columns[:, 1:] - 1 if len(classes) == 2 else columns
+        X, y, columns, weight, classes = self._indicators(X, y, sample_weight)
         self._train(X, y, columns, weight, shared_unit=True, classes_=classes)
         return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the fitted columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one value, positive for ``classes_[1]``, near -1 and 1 where the fit is close; for
-            more, one column for each class, near 0 and 1.
-
-        Raises
-        ------
-        OverflowError
-            If a value overflows, with the exponent and the remedy.
-        """
-        values = self._raw_predict(X)
-        return values[:, 0] if len(self.classes_) == 2 else values
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class of the largest column.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-
-        Raises
-        ------
-        OverflowError
-            If a value overflows, with the exponent and the remedy.
-        """
-        values = self._raw_predict(X)
-        return self.classes_[(values[:, 0] > 0).astype(int) if len(self.classes_) == 2 else values.argmax(axis=1)]

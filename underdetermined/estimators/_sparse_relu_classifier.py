@@ -2,19 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
-
-from underdetermined._compat import check_sample_weight, fit_context
-from underdetermined.estimators._base import FLOATS
+from underdetermined._compat import fit_context
+from underdetermined.estimators._indicators import IndicatorClassifierMixin
 from underdetermined.estimators._sparse_relu import SparseReLUModel
 
 __all__ = ["SparseReLUClassifier"]
 
 
-class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
+class SparseReLUClassifier(IndicatorClassifierMixin, SparseReLUModel):
     """A wide ReLU network that fires on few of its neurons, trained to classify by least squares.
 
     Two classes are coded -1 and 1; more classes by one column each, 1 for the class and 0 for the others. One hidden layer
@@ -130,8 +125,6 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
     True
     """
 
-    classes_: np.ndarray
-
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SparseReLUClassifier":
         """Draw the network and train its hidden layer.
@@ -158,48 +151,6 @@ class SparseReLUClassifier(ClassifierMixin, SparseReLUModel):
         MemoryError
             If the network cannot fit in memory.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS)
-        check_classification_targets(y)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        classes = np.unique(y)
-        if len(classes) < 2:
-            raise ValueError(f"y has 1 class, {classes[0]!r}; a classifier needs at least 2 classes.")
-        columns = (y[:, None] == classes).astype(np.float64)
-        columns = 2 * columns[:, 1:] - 1 if len(classes) == 2 else columns
+        X, y, columns, weight, classes = self._indicators(X, y, sample_weight)
         self._train(X, y, columns, weight, shared_unit=True, classes_=classes)
         return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the fitted columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes one value, positive for ``classes_[1]``, near -1 and 1 where the fit is close; for
-            more, one column for each class, near 0 and 1.
-        """
-        values = self._raw_predict(X)
-        return values[:, 0] if len(self.classes_) == 2 else values
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class of the largest column.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels.
-        """
-        values = self._raw_predict(X)
-        return self.classes_[(values[:, 0] > 0).astype(int) if len(self.classes_) == 2 else values.argmax(axis=1)]
