@@ -19,7 +19,7 @@ class IndicatorClassifierMixin(ClassifierMixin):
     classes_: np.ndarray
 
     def _indicators(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, Any, np.ndarray, Any, np.ndarray]:
-        """Inputs, labels, columns, weights, classes: one column of -1 and 1 for two classes, else one of 0 and 1 for each."""
+        """Inputs, labels, columns, weights, classes; a column of -1 and 1 for two classes, else one of 0 and 1 for each."""
         X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         weight = None
