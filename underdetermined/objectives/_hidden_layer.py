@@ -62,7 +62,8 @@ class HiddenLayerLoss(ABC):
             ("X", inputs),
             ("targets", targets),
             ("coef", coef),
-            ("sample_weight", weight),
+            # Dot products add strided numbers in another order.
+            ("sample_weight", np.ascontiguousarray(weight)),
             ("feature_map", replace(layer, weights=weights, biases=biases, scale=scale)),
         ):
             object.__setattr__(self, name, value)
