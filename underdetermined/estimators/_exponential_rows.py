@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from underdetermined.estimators._norms import norms_of_rows
+from underdetermined._linalg import column_norms
 
 __all__ = ["choose_row_scale", "remedy_for_rows", "scaled_rows", "with_constant"]
 
@@ -85,7 +85,7 @@ def choose_row_scale(rows: np.ndarray, weight: np.ndarray, width: int) -> float:
     float
         One where all rows are zero.
     """
-    norms = norms_of_rows(rows)
+    norms = column_norms(rows.T)
     order = np.argsort(norms, kind="stable")[np.count_nonzero(norms == 0.0) :]
     if not len(order):
         return 1.0
@@ -111,7 +111,7 @@ def remedy_for_rows(rows: np.ndarray) -> str | None:
         None where sizes are even.
     """
     rows = np.asarray(rows, dtype=np.float64)
-    norms, columns = norms_of_rows(rows), norms_of_rows(rows.T)
+    norms, columns = column_norms(rows.T), column_norms(rows)
     longest, median = norms.max(), np.median(norms)
     if longest > UNEVEN_ROWS * median:
         return f"remove or transform long rows of X, the longest of which has {longest / median:.3g} times the median norm"

@@ -1,24 +1,8 @@
-"""Norms of rows, of which nothing overflows on the way."""
+"""The size of rows, of which nothing overflows on the way."""
 
 import numpy as np
 
-__all__ = ["norms_of_rows", "root_mean_square_norm"]
-
-
-def norms_of_rows(inputs: np.ndarray) -> np.ndarray:
-    """Euclidean norms of the rows.
-
-    Parameters
-    ----------
-    inputs : ndarray of shape (n, d)
-        Finite rows.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-    """
-    largest = float(np.abs(inputs).max(initial=0.0)) or 1.0
-    return largest * np.linalg.norm(inputs / largest, axis=1)
+__all__ = ["root_mean_square_norm"]
 
 
 def root_mean_square_norm(inputs: np.ndarray, weight: np.ndarray) -> float:
