@@ -47,6 +47,7 @@ LEVELS = {
     "neurons": 5,
     "active_sets": 5,
     "exponential": 6,
+    "joint": 6,
     "sparsity": 6,
     "empirical_width": 7,
     "activation_comparison": 7,
