@@ -7,7 +7,12 @@
 """
 
 from underdetermined.joint._draw import draw_network
+from underdetermined.joint._laziness import laziness_report
+from underdetermined.joint._laziness_result import LayerMovement, LazinessReport
 
 __all__ = [
+    "LayerMovement",
+    "LazinessReport",
     "draw_network",
+    "laziness_report",
 ]
