@@ -107,6 +107,41 @@ def test_lipschitz(form):
     assert steepest <= (1 + 1e-9) * max(activation.lipschitz or np.inf, activation.lipschitz == 0, 1e-12)
 
 
+SLOPES = """
+    tanh 1 0.7698003589195010
+    erf 1.1283791670955126 0.9678828980765734
+    softplus 1 0.25
+    gelu 1.1289041451851549 0.7978845608028654
+    silu 1.0998393201288669 0.5
+    sin 1 1
+    cos 1 1
+    sin_cos 1.4142135623730950 1.4142135623730950
+    gaussian 0.6065306597126334 1
+    sigmoid 0.25 0.0962250448649376
+"""
+
+
+@pytest.mark.parametrize("line", SLOPES.split("\n")[1:-1])
+def test_slopes_are_bounds_and_sharp(line):
+    # Digits of mpmath, cut off after the last one; the constants of the catalogue must not be smaller.
+    name, *digits = line.split()
+    activation = CATALOGUE[name]
+    for constant, lower in zip((activation.lipschitz, activation.curvature), map(float, digits), strict=True):
+        assert lower <= constant <= lower * (1 + 2e-15)
+
+
+@pytest.mark.parametrize("form", EVERY)
+def test_curvature(form):
+    activation = EVERY[form]
+    t = np.unique(np.concatenate([np.linspace(-200, 200, 401), np.linspace(-4, 4, 4001), [-1e-6, 1e-6]]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        steepest = np.nanmax(np.abs(np.diff(activation.derivative(t)) / np.diff(t)))
+    # The derivative of a step is 0 on both sides, but a step is no antiderivative of 0.
+    unbounded = steepest > 90 or activation.name == "step"
+    assert {True: unbounded, False: 0.999 * (activation.curvature or 0) <= steepest}[activation.curvature is None]
+    assert steepest <= (1 + 1e-9) * max(activation.curvature or np.inf, activation.curvature == 0, 1e-12)
+
+
 @pytest.mark.parametrize("form", EVERY)
 def test_kinks(form):
     # A jump of f, f' or f'' makes the third difference quotient grow like 1/h at least.
@@ -232,6 +267,9 @@ def test_wrong_constructions():
         Activation("mine")
     with pytest.raises(ValueError, match="needs 1 parameters"):
         Activation("leaky_relu")
+    for fact, value in (("curvature", -1.0), ("lipschitz", np.nan), ("bound", np.inf)):
+        with pytest.raises(ValueError, match=f"{fact} of activation 'mine' is .*finite number"):
+            Activation("mine", function=np.tanh, **{fact: value})
     with pytest.raises(ValueError, match=r"coefficients must be .*shape \(2, 2\)"):
         hermite(np.eye(2))
     with pytest.raises(ValueError, match="at most 201"):

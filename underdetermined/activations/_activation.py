@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,15 @@ class Activation:
         Points where f is not smooth; quadratures split there.
     function, function_derivative : callable or None, default=None
         A user's vectorised f and f': a float array in, an array of floats of the same shape out.
+    curvature : float or None, default=None
+        Smallest global Lipschitz constant of f', sup |f''| where that exists, or None where there is none or it
+        is not known. Those of the catalogue are rounded up where they have no finite expansion.
+
+    Raises
+    ------
+    ValueError
+        If the name is not in the catalogue and no function is given, the number of parameters is wrong, or a fact is
+        not a finite number of its range.
 
     Notes
     -----
@@ -62,6 +71,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
     function: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
     function_derivative: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    curvature: float | None = None
 
     def __post_init__(self) -> None:
         if self.function is None and self.name not in VALUE:
@@ -71,6 +81,10 @@ class Activation:
             if not all(map(isfinite, values)):
                 raise ValueError(f"{label} of activation {self.name!r} must be finite, got {values}")
             object.__setattr__(self, label, values)
+        for label in ("bound", "lipschitz", "curvature"):
+            value = getattr(self, label)
+            if value is not None and not 0 <= value < inf:
+                raise ValueError(f"{label} of activation {self.name!r} is {value!r}: pass a finite number >= 0, or None")
         count, needed = len(self.parameters), _PARAMETER_COUNT.get(self.name, 0)
         if self.function is None and count != needed and (self.name != "hermite" or not count):
             raise ValueError(f"activation {self.name!r} needs {needed} parameters, got {self.parameters}")

@@ -4,7 +4,7 @@ import copyreg
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, inf, nextafter, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,11 @@ from numpy.typing import ArrayLike
 from ._activation import Activation
 
 _HERMITE_LIMIT = 200
+
+
+def _up(constant: float) -> float:
+    """The constant plus two units in the last place, more than its own rounding took: bounds must stay bounds."""
+    return nextafter(nextafter(constant, inf), inf) if constant else 0.0
 
 
 def leaky_relu(slope: float = 0.01) -> Activation:
@@ -38,6 +43,7 @@ def leaky_relu(slope: float = 0.01) -> Activation:
         lipschitz=max(1.0, abs(slope)),
         is_smooth=slope == 1,
         kinks=() if slope == 1 else (0.0,),
+        curvature=0.0 if slope == 1 else None,
     )
 
 
@@ -101,6 +107,7 @@ def hermite(coefficients: ArrayLike) -> Activation:
         bound=abs(values[0]) if len(values) == 1 else None,
         lipschitz=sum(map(abs, values[1:])) if len(values) <= 2 else None,
         is_smooth=True,
+        curvature=_up(sqrt(2) * sum(map(abs, values[2:]))) if len(values) <= 3 else None,
     )
 
 
@@ -135,31 +142,37 @@ def geometric_hermite(ratio: float = 0.5, degree: int = 10) -> Activation:
 
 
 # Largest slopes: gelu' = Phi(t) + t phi(t) peaks at sqrt(2), silu' at 2.399357..., where silu'' = 0.
-_GELU_SLOPE = 0.5 * erfc(-1.0) + exp(-1.0) / sqrt(pi)
-_SILU_SLOPE = 1.0998393201288669
+_GELU_SLOPE = _up(0.5 * erfc(-1.0) + exp(-1.0) / sqrt(pi))
+_SILU_SLOPE = _up(1.0998393201288669)
+# Largest second derivatives: that of erf is where t^2 = 1/2, of sigmoid where exp(-t) = 2 + sqrt(3), of tanh at half that t.
+_ERF_CURVATURE = _up(sqrt(8 / pi) * exp(-0.5))
+_TANH_CURVATURE = _up(4 / sqrt(27))
+_SIGMOID_CURVATURE = _up(1 / sqrt(108))
 
 _CATALOGUE: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("identity", (), -1, 1, homogeneous=1, lipschitz=1.0, is_smooth=True),
+        Activation("identity", (), -1, 1, homogeneous=1, lipschitz=1.0, is_smooth=True, curvature=0.0),
         Activation("relu", (), None, 1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
         leaky_relu(),
         Activation("abs", (), None, -1, homogeneous=1, lipschitz=1.0, kinks=(0.0,)),
         Activation("step", (), 0, None, homogeneous=0, bound=1.0, kinks=(0.0,)),
-        Activation("squared_relu", (), 2, None, homogeneous=2, kinks=(0.0,)),
+        Activation("squared_relu", (), 2, None, homogeneous=2, kinks=(0.0,), curvature=2.0),
         shifted_relu(),
-        Activation("erf", (), -1, None, bound=1.0, lipschitz=2 / sqrt(pi), is_smooth=True),
-        Activation("tanh", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("sigmoid", (), 0, None, bound=1.0, lipschitz=0.25, is_smooth=True),
-        Activation("softplus", (), None, 1, lipschitz=1.0, is_smooth=True),
-        Activation("silu", (), None, 1, lipschitz=_SILU_SLOPE, is_smooth=True),
-        Activation("gelu", (), None, 1, lipschitz=_GELU_SLOPE, is_smooth=True),
-        Activation("elu", (), None, None, lipschitz=1.0, kinks=(0.0,)),
-        Activation("sin", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("cos", (), None, -1, bound=1.0, lipschitz=1.0, is_smooth=True),
-        Activation("sin_cos", (), None, None, bound=sqrt(2), lipschitz=sqrt(2), is_smooth=True),
+        Activation("erf", (), -1, None, bound=1.0, lipschitz=_up(2 / sqrt(pi)), is_smooth=True, curvature=_ERF_CURVATURE),
+        Activation("tanh", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True, curvature=_TANH_CURVATURE),
+        Activation("sigmoid", (), 0, None, bound=1.0, lipschitz=0.25, is_smooth=True, curvature=_SIGMOID_CURVATURE),
+        Activation("softplus", (), None, 1, lipschitz=1.0, is_smooth=True, curvature=0.25),
+        Activation("silu", (), None, 1, lipschitz=_SILU_SLOPE, is_smooth=True, curvature=0.5),
+        Activation("gelu", (), None, 1, lipschitz=_GELU_SLOPE, is_smooth=True, curvature=_up(sqrt(2 / pi))),
+        Activation("elu", (), None, None, lipschitz=1.0, kinks=(0.0,), curvature=1.0),
+        Activation("sin", (), -1, None, bound=1.0, lipschitz=1.0, is_smooth=True, curvature=1.0),
+        Activation("cos", (), None, -1, bound=1.0, lipschitz=1.0, is_smooth=True, curvature=1.0),
+        Activation(
+            "sin_cos", (), None, None, bound=_up(sqrt(2)), lipschitz=_up(sqrt(2)), is_smooth=True, curvature=_up(sqrt(2))
+        ),
         Activation("exp", (), None, None, is_smooth=True),
-        Activation("gaussian", (), None, -1, bound=1.0, lipschitz=exp(-0.5), is_smooth=True),
+        Activation("gaussian", (), None, -1, bound=1.0, lipschitz=_up(exp(-0.5)), is_smooth=True, curvature=1.0),
         geometric_hermite(),
     )
 }
