@@ -3,12 +3,14 @@
 from underdetermined.comparison._compare import Comparison, Fit, compare
 from underdetermined.comparison._exponential import ExponentialComparison, compare_exponential
 from underdetermined.comparison._sparse import SparseComparison, compare_sparse
+from underdetermined.comparison._trial import TrialOptions
 
 __all__ = [
     "Comparison",
     "ExponentialComparison",
     "Fit",
     "SparseComparison",
+    "TrialOptions",
     "compare",
     "compare_exponential",
     "compare_sparse",

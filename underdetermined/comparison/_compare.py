@@ -1,18 +1,17 @@
 """Random-feature networks beside scikit-learn's Ridge and MLP: the same data, the same folds, one result."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from sklearn.pipeline import Pipeline
 
 from underdetermined.comparison._models import training_residual
 from underdetermined.comparison._result import CrossValidated, finite
-from underdetermined.comparison._trial import Models, Trial
+from underdetermined.comparison._trial import Models, Trial, TrialOptions
 from underdetermined.crossvalidation import Score
 from underdetermined.estimators import RandomFeatureClassifier, RandomFeatureRegressor
 from underdetermined.solution import Status
-from underdetermined.tables import Table, Task
+from underdetermined.tables import Table
 
 
 @dataclass(frozen=True)
@@ -113,27 +112,21 @@ class Comparison(CrossValidated):
 def compare(
     table: Table,
     *,
-    task: Task | None = None,
     activation: str = "relu",
     width: int | Literal["auto"] = "auto",
     alpha: float | Literal["loo"] = "loo",
     solver: str = "auto",
-    folds: int = 5,
-    random_state: int = 0,
-    max_rows: int | None = None,
-    progress: Callable[[str], object] = lambda line: None,
+    **trial: Unpack[TrialOptions],
 ) -> Comparison:
     """Fit a random-feature network with and without a penalty, and cross-validate it beside Ridge and an MLP.
 
     Inputs are standardised within each training fold. Every model sees the same folds, shuffled by
-    `random_state`; for classes they are stratified.
+    ``random_state``; for classes they are stratified.
 
     Parameters
     ----------
     table : Table
         The data.
-    task : {"regression", "classification"}, default=None
-        What to fit; None reads it off the target, see `Table.task`.
     activation : str, default="relu"
         Activation of the hidden layer, by name.
     width : int or "auto", default="auto"
@@ -142,14 +135,8 @@ def compare(
         Penalty of the second fit, at least 0; "loo" chooses it by leave-one-out. 0 means no second fit.
     solver : str, default="auto"
         Solver of both fits.
-    folds : int, default=5
-        Number of folds, at least 2; every fold needs two rows and every class one row per fold.
-    random_state : int, default=0
-        Seed of the hidden weights, the folds, the MLP and the choice of rows.
-    max_rows : int, default=None
-        Larger tables are reduced to this many rows, drawn at random. None keeps all.
-    progress : callable, default=do nothing
-        Called with one line of text before each piece of work.
+    **trial : TrialOptions
+        ``task``, ``folds``, ``random_state``, ``max_rows``, ``progress``: see `TrialOptions`.
 
     Returns
     -------
@@ -163,23 +150,23 @@ def compare(
 
     Notes
     -----
-    Costs two fits to all rows and `folds` fits of each of four models. A toy fit comes first, so that no time
+    Costs two fits to all rows and ``folds`` fits of each of four models. A toy fit comes first, so that no time
     contains the compilation of kernels.
     """
-    trial = Trial(table, task, folds, random_state, max_rows, progress)
-    trial.compile(RandomFeatureRegressor(8, activation=activation, random_state=0))
-    network = RandomFeatureRegressor if trial.task == "regression" else RandomFeatureClassifier
+    run = Trial(table, **trial)
+    run.compile(RandomFeatureRegressor(8, activation=activation, random_state=0))
+    network = RandomFeatureRegressor if run.task == "regression" else RandomFeatureClassifier
     penalties: dict[str, Any] = {"interpolating": 0.0} | ({} if alpha == 0 else {_label(alpha): alpha})
     networks: Models = {}
     fits = []
     for label, penalty in penalties.items():
-        model = network(width, activation=activation, alpha=penalty, solver=solver, random_state=random_state)
-        pipeline, seconds = trial.fit(label, model)
-        fits.append(_fit_summary(label, pipeline, training_residual(pipeline, trial.table.inputs, trial.targets), seconds))
-        trial.notes.extend(_advice(fits[-1]))
+        model = network(width, activation=activation, alpha=penalty, solver=solver, random_state=run.random_state)
+        pipeline, seconds = run.fit(label, model)
+        fits.append(_fit_summary(label, pipeline, training_residual(pipeline, run.table.inputs, run.targets), seconds))
+        run.notes.extend(_advice(fits[-1]))
         networks[f"random features, {label}"] = (f"{activation}, width {width}, {_penalty_text(penalty)}", model)
-    scores = trial.score(networks)
-    return Comparison(trial.table, trial.targets, trial.task, scores, pipeline, tuple(trial.notes), tuple(fits))
+    scores = run.score(networks)
+    return Comparison(run.table, run.targets, run.task, scores, pipeline, tuple(run.notes), tuple(fits))
 
 
 def _penalty_text(alpha: float | str) -> str:

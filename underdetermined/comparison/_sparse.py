@@ -1,14 +1,13 @@
 """A sparsely activated ReLU network beside Ridge, an MLP and random features: the same data, the same folds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from underdetermined.comparison._trained import TrainedComparison, compare_trained
-from underdetermined.comparison._trial import Trial
+from underdetermined.comparison._trial import TrialOptions
 from underdetermined.estimators import SparseReLUClassifier, SparseReLURegressor
 from underdetermined.estimators._sparse_relu import CERTIFIED_SIZE
-from underdetermined.tables import Table, Task
+from underdetermined.tables import Table
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,10 @@ class SparseComparison(TrainedComparison):
         Time of the fit to all rows, standardisation included.
     """
 
+    _label = "sparse ReLU"
+    _model = "sparse-relu"
+    _networks = (SparseReLURegressor, SparseReLUClassifier)
+
     @property
     def is_success(self) -> bool:
         """Whether the fit to all rows reached `tol`; where none was asked for, whether it ends finite and able to learn."""
@@ -56,43 +59,39 @@ class SparseComparison(TrainedComparison):
             "underdetermined.sparsity.certify computes it"
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The result as numbers, strings, lists and dictionaries; predictions are left out.
+    @staticmethod
+    def _settings(network: Any) -> str:
+        """Settings of a fitted network in words."""
+        bias = f"{network.bias_:.2f} (auto)" if network.bias == "auto" else f"{network.bias_:g}"
+        return f"width {network.feature_map_.width}, bias {bias}, at most {network.max_iter} steps"
 
-        Returns
-        -------
-        dict
-            Ready for `json.dumps`; numbers that are not finite become None.
-        """
-        network = self.estimator
-        return self.described("sparse-relu", fit=self.described_fit(network.trajectory_.to_dict(), bias=network.bias_))
+    def _own(self) -> dict[str, Any]:
+        return {"bias": self.estimator.bias_}
+
+    def _described_trajectory(self) -> dict[str, Any]:
+        described: dict[str, Any] = self.estimator.trajectory_.to_dict()
+        return described
 
 
 def compare_sparse(
     table: Table,
     *,
-    task: Task | None = None,
     width: int | Literal["auto"] = "auto",
     bias: float | Literal["auto"] = "auto",
     learning_rate: float | Literal["auto"] = "auto",
     max_iter: int = 300,
     tol: float | None = None,
-    folds: int = 5,
-    random_state: int = 0,
-    max_rows: int | None = None,
-    progress: Callable[[str], object] = lambda line: None,
+    **trial: Unpack[TrialOptions],
 ) -> SparseComparison:
     """Train a sparsely activated ReLU network, and cross-validate it beside random features, Ridge and an MLP.
 
     Inputs are standardised within each training fold. Every model sees the same folds, shuffled by
-    `random_state`; for classes they are stratified.
+    ``random_state``; for classes they are stratified.
 
     Parameters
     ----------
     table : Table
         The data.
-    task : {"regression", "classification"}, default=None
-        What to fit; None reads it off the target, see `Table.task`.
     width : int or "auto", default="auto"
         Number of hidden neurons, even; "auto" takes the estimator's default.
     bias : float or "auto", default="auto"
@@ -104,14 +103,8 @@ def compare_sparse(
     tol : float, default=None
         Share of the residual at the start at which training stops, at least 0 and less than 1. None takes the estimator's
         default, and then running out of steps is early stopping and no failure.
-    folds : int, default=5
-        Number of folds, at least 2; every fold needs two rows and every class one row per fold.
-    random_state : int, default=0
-        Seed of the hidden weights, the folds, the MLP and the choice of rows.
-    max_rows : int, default=None
-        Larger tables are reduced to this many rows, drawn at random. None keeps all.
-    progress : callable, default=do nothing
-        Called with one line of text before each piece of work.
+    **trial : TrialOptions
+        ``task``, ``folds``, ``random_state``, ``max_rows``, ``progress``: see `TrialOptions`.
 
     Returns
     -------
@@ -127,30 +120,17 @@ def compare_sparse(
 
     Notes
     -----
-    Costs one fit to all rows and `folds` fits of each of four models. Toy fits come first, so that no time
+    Costs one fit to all rows and ``folds`` fits of each of four models. Toy fits come first, so that no time
     contains the compilation of kernels.
     """
     if isinstance(width, int) and width % 2:
         raise ValueError(f"width={width} is odd, but neurons are drawn in pairs of opposite sign: pass an even number")
-    trial = Trial(table, task, folds, random_state, max_rows, progress)
-    options: dict[str, Any] = {"bias": bias, "learning_rate": learning_rate, "max_iter": max_iter}
-    options |= {} if width == "auto" else {"width": width}
-    options |= {} if tol is None else {"tol": tol}
-    network = SparseReLURegressor if trial.task == "regression" else SparseReLUClassifier
-
-    def settings(fitted: Any) -> str:
-        return f"width {fitted.feature_map_.width}, bias {_shown(bias, fitted.bias_)}, at most {max_iter} steps"
-
-    return compare_trained(
-        trial,
-        SparseComparison,
-        "sparse ReLU",
-        network(**options, random_state=random_state),
-        SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5, random_state=0),
-        settings,
-        tol,
-    )
-
-
-def _shown(asked: float | str, used: float) -> str:
-    return f"{used:.2f} (auto)" if asked == "auto" else f"{used:g}"
+    options = {
+        "width": None if width == "auto" else width,
+        "bias": bias,
+        "learning_rate": learning_rate,
+        "max_iter": max_iter,
+        "tol": tol,
+    }
+    toy = SparseReLURegressor(64, bias=0.5, max_iter=2, tol=0.5, random_state=0)
+    return compare_trained(SparseComparison, table, toy, options, trial)

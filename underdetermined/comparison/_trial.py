@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import TypedDict
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -15,6 +16,30 @@ from underdetermined.tables import Table, Task, draw_rows
 Models = dict[str, tuple[str, BaseEstimator]]
 
 
+class TrialOptions(TypedDict, total=False):
+    """Keyword arguments of every comparison: what is fitted, on which rows and folds.
+
+    Attributes
+    ----------
+    task : {"regression", "classification"} or None, default=None
+        What to fit; None reads it off the target, see `underdetermined.tables.Table.task`.
+    folds : int, default=5
+        Number of folds, at least 2; every fold needs two rows and every class one row per fold.
+    random_state : int, default=0
+        Seed of the networks, the folds, the MLP and the choice of rows.
+    max_rows : int or None, default=None
+        Larger tables are reduced to this many rows, drawn at random. None keeps all.
+    progress : callable, default=do nothing
+        Called with one line of text before each piece of work.
+    """
+
+    task: Task | None
+    folds: int
+    random_state: int
+    max_rows: int | None
+    progress: Callable[[str], object]
+
+
 class Trial:
     """One table, on which networks are fitted and scored on the same folds as scikit-learn's models.
 
@@ -24,18 +49,19 @@ class Trial:
     def __init__(
         self,
         table: Table,
-        task: Task | None,
-        folds: int,
-        random_state: int,
-        max_rows: int | None,
-        progress: Callable[[str], object],
+        *,
+        task: Task | None = None,
+        folds: int = 5,
+        random_state: int = 0,
+        max_rows: int | None = None,
+        progress: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.table, drawn = draw_rows(table, max_rows, random_state)
         self.notes = list(drawn)
         self.task: Task = task or self.table.task
         self.targets = encode_targets(self.table, self.task)
         self._splits = make_splits(self.targets, self.task, folds, random_state)
-        self._random_state, self._progress = random_state, progress
+        self.random_state, self._progress = random_state, progress
 
     def compile(self, *toys: BaseEstimator) -> None:
         """Fit small regressors to a few rows, so that no time contains the compilation of kernels."""
@@ -57,7 +83,7 @@ class Trial:
     def score(self, networks: Models) -> tuple[Score, ...]:
         """Cross-validate networks, each by its name with its settings in words, and then Ridge and the MLP."""
         models = {label: (words, make_pipeline(StandardScaler(), network)) for label, (words, network) in networks.items()}
-        models |= reference_models(self.task, self.targets, self._random_state)
+        models |= reference_models(self.task, self.targets, self.random_state)
         scores = []
         for label, (settings, model) in models.items():
             score = cross_validate(
