@@ -104,8 +104,8 @@ def full_network(small):
             for seed in range(seeds):
                 layer = hidden_layer(X.shape[1], width, activation, seed)
                 coef = np.random.default_rng(seed).choice([-1.0, 1.0], width)
-                objective = TwoLayer(X, y, layer)
-                theta = objective.initial(coef)
+                objective = TwoLayer(X, y, layer, coef)
+                theta = objective.initial()
                 run = gradient_descent(objective, theta, learning_rate=rate, max_iter=n_steps)
                 found.append(
                     [

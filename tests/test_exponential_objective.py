@@ -89,8 +89,8 @@ def test_gradient_is_the_limit_of_differences():
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_it_is_the_hidden_part_of_two_layers(n_outputs):
     objective = problem(n=600, d=5, width=700, n_outputs=n_outputs)
-    both = TwoLayer(objective.X, objective.targets, objective.feature_map)
-    value, gradient = both.value_and_gradient(both.initial(objective.coef))
+    both = TwoLayer(objective.X, objective.targets, objective.feature_map, objective.coef)
+    value, gradient = both.value_and_gradient(both.initial())
     found, slopes = objective.value_and_gradient(objective.initial())
     assert found == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(slopes, gradient[: slopes.size], rtol=0, atol=1e-12 * np.abs(slopes).max())

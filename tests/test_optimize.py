@@ -92,7 +92,7 @@ def test_divergence_of_every_objective_is_silent(rng, kind, method, rate):
     objective = {
         "array": LeastSquares(layer(X), y),
         "operator": LeastSquares(layer.operator(X), y),
-        "network": TwoLayer(X, y, layer),
+        "network": TwoLayer(X, y, layer, np.ones(9)),
     }[kind]
     start = rng.standard_normal(objective.n_parameters)
     momentum = {"gradient_descent": 0.0}.get(method, 0.9)

@@ -140,7 +140,7 @@ def test_tangent_and_gram_matrices_honour_the_shift(layer, rng):
 
 
 REFUSALS = {
-    "TwoLayer": lambda layer: TwoLayer(np.eye(4), np.ones(4), layer),
+    "TwoLayer": lambda layer: TwoLayer(np.eye(4), np.ones(4), layer, np.ones(60)),
     "SparseReLU": lambda layer: SparseReLU(np.eye(4), np.ones(4), layer, np.ones(60)),
     "active_pairs": lambda layer: active_pairs(layer, np.eye(4)),
     "dead": lambda layer: prune_dead(layer, np.ones(60), np.eye(4)),

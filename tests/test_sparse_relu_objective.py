@@ -12,8 +12,8 @@ from underdetermined.optimize import gradient_descent
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_loss_and_gradient_are_those_of_two_layers_whose_last_one_is_fixed(n_outputs):
     objective = problem(n_outputs=n_outputs)
-    both = TwoLayer(objective.X, objective.targets, objective.feature_map)
-    value, gradient = both.value_and_gradient(both.initial(objective.coef))
+    both = TwoLayer(objective.X, objective.targets, objective.feature_map, objective.coef)
+    value, gradient = both.value_and_gradient(both.initial())
     found, slopes = objective.value_and_gradient(objective.initial())
     assert found == pytest.approx(value, rel=1e-13)
     np.testing.assert_allclose(slopes, gradient[: objective.n_parameters], rtol=0, atol=1e-13 * np.abs(gradient).max())

@@ -39,11 +39,14 @@ class HiddenLayerLoss(ABC):
     coef: Any
     sample_weight: Any
 
-    def _check_network(self, activation: str) -> None:
-        """Validate the arguments, and replace them by float64 arrays of the shapes that the formula has."""
+    def _check_network(self, activation: str | None) -> None:
+        """Validate the arguments, and replace them by float64 arrays of the shapes that the formula has.
+
+        The activation has to be the one named; None takes any.
+        """
         inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
         n, layer = len(inputs), self.feature_map
-        if layer.activation.name != activation:
+        if activation is not None and layer.activation.name != activation:
             raise ValueError(f"the feature map has activation {layer.activation.name!r}: pass one with {activation!r}")
         if inputs.shape[1] != layer.n_inputs:
             raise ValueError(

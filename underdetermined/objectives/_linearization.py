@@ -25,8 +25,15 @@ class Linearization:
         J.
     gram : callable
         ``gram()`` builds J J.T, shape (q, q), as a new and exactly symmetric array.
+    output_gram : callable or None, default=None
+        ``output_gram()`` builds the mean over the k outputs of the (n, n) blocks of J J.T that belong to one of them, as a new
+        and exactly symmetric array: B such that J J.T is near B kron I_k where outputs hardly share parameters.
+    dense : callable or None, default=None
+        ``dense()`` builds J as a new C-contiguous array of shape (q, p), for p < q.
     """
 
     residual: NDArray[np.float64]
     jacobian: LinearOperator
     gram: Callable[[], NDArray[np.float64]]
+    output_gram: Callable[[], NDArray[np.float64]] | None = None
+    dense: Callable[[], NDArray[np.float64]] | None = None

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_matrix, check_no_row_shift, check_targets
-from underdetermined.blocks import run_tiles, slices
+from underdetermined._validation import as_float, check_finite, check_no_row_shift
 from underdetermined.features import FeatureMap
-from underdetermined.objectives._loss import half_square
-from underdetermined.objectives._tiles import TILE, outer, pre_activations
+from underdetermined.objectives._hidden_layer import HiddenLayerLoss
+from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives._two_layer_jacobian import TwoLayerJacobian
+from underdetermined.objectives._two_layer_layout import Layout
+from underdetermined.objectives._two_layer_pull_back import PullBack
+from underdetermined.objectives._two_layer_tiles import TwoLayerTiles
 
 FloatArray = NDArray[np.float64]
-Layers = tuple[FloatArray, FloatArray | None, FloatArray]
+
+LAYERS = ("both", "hidden", "last")
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLayer:
-    """The loss of a two-layer network, L = |f(X) - Y|^2 / 2 with f(x) = sum_j scale_j a_j sigma(<w_j, x> + b_j).
+class TwoLayer(HiddenLayerLoss):
+    """The loss of a two-layer network, L = sum_i s_i |f(x_i) - y_i|^2 / 2, trained in both layers or in one of them.
 
-    The parameters are all of W, b and a, in this order, flattened. Biases are trained if the feature map has them.
+    The network is f(x) = sum_r scale_r coef_r sigma(<w_r, x> + b_r) + c. The parameters are W, b, coef and c in this order,
+    flattened; what is not trained is left out.
 
     Parameters
     ----------
@@ -31,81 +37,119 @@ class TwoLayer:
     targets : array_like of shape (n,) or (n, k)
         Y, stored as (n, k).
     feature_map : FeatureMap
-        The hidden layer at the start: its activation and scale stay, its weights and biases are where `initial` begins.
+        The hidden layer at the start. Its activation, which needs a derivative, and its scale stay. Biases are trained if it
+        has them.
+    coef : array_like of shape (m,) or (m, k)
+        The last layer at the start, stored as (m, k).
+    intercept : array_like of shape (k,), a number or None, default=None
+        The output biases c at the start, stored as (k,); None means none.
+    layers : {"both", "hidden", "last"}, default="both"
+        What is trained: "hidden" keeps coef and c as they are, "last" W and b.
+    sample_weight : array_like of shape (n,), a number or None, default=None
+        Weights s_i of the rows, at least 0; None means 1. A weight of 2 is a row that is there twice.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, the shapes do not fit, or the feature map has a row shift.
+        If an argument is not finite, shapes do not fit, the activation has no derivative, or the feature map has a row shift.
+    OverflowError
+        If scale times coef overflows.
 
     Notes
     -----
+    A loss costs 2 n m (d + k) flops and n m activations; with its gradient 4 n m d + 6 n m k flops and n m derivatives more,
+    as activations and derivatives of a block of rows are kept until its residual is known. Memory O(p + n k) and at most
+    128 MiB, whatever n m is. Everything is float64, and the same to the last bit for any number of threads.
+
     The parameters are those of the formula, with nothing but `FeatureMap.scale` in front, so that the tangent kernel at
     the start is `ntk_matrix` of the feature map: hidden weights of a larger ``weight_scale`` are not trained any faster.
 
-    A loss costs 2 n m (d + k) flops and n m activations; its gradient 4 n m (d + k) and two activations more, as
-    pre-activations are computed again rather than kept: memory O(p + n k), whatever n m is. Everything is float64.
+    References
+    ----------
+    :ref:`theory-joint-training`.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from underdetermined import FeatureMap
     >>> from underdetermined.objectives import TwoLayer
-    >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], scale=1.0))
-    >>> theta = objective.initial([3.0, 0.0])
-    >>> objective.value(theta), objective.gradient(theta)
+    >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], scale=1.0), [3.0, 0.0])
+    >>> objective.value_and_gradient(objective.initial())
     (12.5, array([30.,  0., 10.,  0.]))
     """
 
     X: Any
     targets: Any
     feature_map: FeatureMap
+    coef: Any
+    intercept: Any = None
+    layers: str = "both"
+    sample_weight: Any = None
 
     def __post_init__(self) -> None:
         """Validate and convert the arguments."""
-        inputs = np.ascontiguousarray(check_matrix(self.X, "X"), dtype=np.float64)
-        if inputs.shape[1] != self.feature_map.n_inputs:
-            raise ValueError(
-                f"X has {inputs.shape[1]} columns and the feature map {self.feature_map.n_inputs} inputs: pass matching ones"
-            )
+        if self.layers not in LAYERS:
+            raise ValueError(f"layers={self.layers!r} is unknown: choose one of {', '.join(map(repr, LAYERS))}")
         check_no_row_shift(self.feature_map.row_shift, "TwoLayer")
+        self._check_network(None)
         # A user's activation may lack a derivative: better to learn that before training.
         self.feature_map.activation.derivative(np.zeros(1))
-        object.__setattr__(self, "X", inputs)
-        object.__setattr__(self, "targets", check_targets(self.targets, len(inputs)))
+        if self.intercept is not None:
+            n_outputs = self.targets.shape[1]
+            intercept = np.array(as_float(self.intercept, "intercept"), dtype=np.float64)
+            if intercept.shape not in ((), (n_outputs,)):
+                raise ValueError(f"intercept has shape {intercept.shape}: pass a number or one for each output, ({n_outputs},)")
+            check_finite(intercept, "intercept")
+            object.__setattr__(self, "intercept", np.array(np.broadcast_to(intercept, (n_outputs,))))
+
+    @cached_property
+    def _layout(self) -> Layout:
+        has_last = self.layers != "hidden"
+        return Layout(
+            n_inputs=self._inputs.shape[1],
+            width=self.feature_map.width,
+            n_outputs=self.targets.shape[1],
+            has_hidden=self.layers != "last",
+            has_last=has_last,
+            has_intercept=has_last and self.intercept is not None,
+        )
+
+    @cached_property
+    def _inputs(self) -> FloatArray:
+        """X, and a column of ones if there are biases."""
+        if self.feature_map.biases is None:
+            return self.X
+        return np.ascontiguousarray(np.hstack([self.X, np.ones((len(self.X), 1))]))
+
+    @cached_property
+    def _start(self) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        layer = self.feature_map
+        hidden = layer.weights if layer.biases is None else np.vstack([layer.weights, layer.biases])
+        return hidden, self.coef, self.intercept
 
     @property
     def n_parameters(self) -> int:
-        """Number d m of hidden weights, m of biases if there are any, and m k of coefficients."""
-        layer = self.feature_map
-        return layer.width * (layer.n_inputs + (layer.biases is not None) + self.targets.shape[1])
+        """Number of trained parameters: d m weights, m biases, m k coefficients and k output biases if they are."""
+        return self._layout.n_parameters
 
-    def initial(self, coef: ArrayLike) -> FloatArray:
-        """Parameters at the start: weights and biases of the feature map, and the given last layer.
+    @property
+    def _scale(self) -> FloatArray:
+        return np.reshape(self.feature_map.scale, (-1, 1))
 
-        Parameters
-        ----------
-        coef : array_like of shape (m,) or (m, k)
-            Coefficients a, such as random signs or standard Gaussian numbers.
+    def initial(self) -> FloatArray:
+        """Parameters at the start.
 
         Returns
         -------
         ndarray of shape (p,)
             A new array.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the coefficients are not finite or their shape does not fit.
         """
-        layer, k = self.feature_map, self.targets.shape[1]
-        last = check_targets(coef, layer.width, "coef")
-        if last.shape[1] != k:
-            raise ValueError(f"coef has {last.shape[1]} columns and the targets {k}: pass one for each output")
-        biases = () if layer.biases is None else (layer.biases,)
-        return np.concatenate([layer.weights.ravel(), *biases, last.ravel()])
+        theta = np.empty(self.n_parameters)
+        for part, value in zip(self._layout.split(theta), self._start, strict=True):
+            if part is not None:
+                part[:] = value
+        return theta
 
-    def network(self, theta: ArrayLike) -> tuple[FeatureMap, FloatArray]:
+    def network(self, theta: ArrayLike) -> tuple[FeatureMap, FloatArray, FloatArray | None]:
         """Network of these parameters.
 
         Parameters
@@ -119,26 +163,57 @@ class TwoLayer:
             Its hidden layer, whose features times the coefficients are the outputs.
         coef : ndarray of shape (m, k)
             Its last layer.
+        intercept : ndarray of shape (k,) or None
+            What is added to the outputs.
         """
-        weights, biases, coef = self._layers(np.array(theta, dtype=np.float64))
-        return replace(self.feature_map, weights=weights, biases=biases), coef
+        hidden, coef, intercept = (None if part is None else part.copy() for part in self._parts(theta))
+        assert hidden is not None and coef is not None
+        layer = self.feature_map
+        if layer.biases is not None:
+            return replace(layer, weights=hidden[:-1], biases=hidden[-1]), coef, intercept
+        return replace(layer, weights=hidden), coef, intercept
 
-    def _layers(self, theta: ArrayLike) -> Layers:
-        """Views of weights (d, m), biases (m,) or None, coefficients (m, k)."""
-        parameters = np.asarray(theta, dtype=np.float64)
+    def _parts(self, theta: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """Weights and biases (d, m), coefficients (m, k), output biases (k,) or None; views."""
+        parameters = np.ascontiguousarray(theta, dtype=np.float64)
         if parameters.shape != (self.n_parameters,):
             raise ValueError(f"theta has shape {parameters.shape}: pass all parameters, shape ({self.n_parameters},)")
-        layer = self.feature_map
-        hidden, last = layer.n_inputs * layer.width, parameters.size - layer.width * self.targets.shape[1]
-        biases = parameters[hidden:last] if layer.biases is not None else None
+        hidden, coef, intercept = self._layout.split(parameters)
+        first, last, bias = self._start
         return (
-            parameters[:hidden].reshape(layer.n_inputs, layer.width),
-            biases,
-            parameters[last:].reshape(layer.width, -1),
+            first if hidden is None else hidden,
+            last if coef is None else coef,
+            bias if intercept is None else intercept,
         )
 
+    def _tiles(self, hidden: FloatArray, *, with_derivative: bool, keeps: bool = False) -> TwoLayerTiles:
+        layer = self.feature_map
+        return TwoLayerTiles(
+            self._inputs, hidden, layer.activation, layer.n_jobs, with_derivative=with_derivative, keeps=keeps
+        )
+
+    def _residual(
+        self, tiles: TwoLayerTiles, last: FloatArray, intercept: FloatArray | None, product: PullBack | None = None
+    ) -> FloatArray:
+        def term(rows: slice, neurons: slice, values: FloatArray, derivatives: FloatArray | None) -> FloatArray:
+            return values @ last[neurons]
+
+        def after(rows: slice, total: FloatArray) -> None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                if intercept is not None:
+                    total += intercept
+                total -= self.targets[rows]
+                if product is not None:
+                    product.add(self.sample_weight[rows, np.newaxis] * total, rows)
+
+        return tiles.sum_over_neurons(term, last.shape[1], after)
+
+    def _scaled(self, coef: FloatArray) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._scale * coef
+
     def residual(self, theta: ArrayLike) -> FloatArray:
-        """Residual Y - f(X).
+        """Residual f(X) - Y, not weighted.
 
         Parameters
         ----------
@@ -149,58 +224,15 @@ class TwoLayer:
         -------
         ndarray of shape (n, k)
         """
-        layers = self._layers(theta)
-        layer, coef = self.feature_map, layers[2]
-        result = self.targets.copy()
-
-        def task(rows: slice) -> None:
-            # Each thread has a floating-point state of its own.
-            with np.errstate(over="ignore", invalid="ignore"):
-                for neurons in slices(layer.width, TILE[1]):
-                    tile = self._pre_activations(layers, rows, neurons)
-                    layer.apply_activation(tile, neurons)
-                    result[rows] -= tile @ coef[neurons]
-
-        run_tiles(task, slices(len(self.X), TILE[0]), n_jobs=layer.n_jobs)
-        return result
-
-    def _pre_activations(self, layers: Layers, rows: slice, neurons: slice) -> FloatArray:
-        weights, biases, _ = layers
-        return pre_activations(self.X[rows], weights[:, neurons], None if biases is None else biases[neurons])
-
-    def value(self, theta: ArrayLike) -> float:
-        """Loss.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        float
-        """
-        return half_square(self.residual(theta))
-
-    def gradient(self, theta: ArrayLike) -> FloatArray:
-        """Gradient with respect to W, b and a.
-
-        Parameters
-        ----------
-        theta : array_like of shape (p,)
-            Parameters.
-
-        Returns
-        -------
-        ndarray of shape (p,)
-        """
-        return self.value_and_gradient(theta)[1]
+        hidden, coef, intercept = self._parts(theta)
+        return self._residual(self._tiles(hidden, with_derivative=False), self._scaled(coef), intercept)
 
     def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
-        """Loss and gradient from one residual.
+        """Loss and gradient from one pass over the rows.
 
-        With R the residual, A the features and S the derivatives: -A.T R for a, -X.T ((R a.T) o S) scale for W, and the sum
-        over rows of the latter bracket for b.
+        With Phi the activations, Phi' the derivatives, V = scale coef and R the weighted residual s_i (f(x_i) - y_i):
+        X.T (Phi' o (R V.T)) for W, the sum over rows of that bracket for b, scale Phi.T R for coef, and the sum over rows
+        of R for c.
 
         Parameters
         ----------
@@ -214,26 +246,35 @@ class TwoLayer:
         gradient : ndarray of shape (p,)
             Its gradient.
         """
-        layers = self._layers(theta)
-        residual = self.residual(theta)
-        gradient = np.zeros(self.n_parameters)
-        slopes, bias_slopes, last_slopes = self._layers(gradient)
-        layer, coef = self.feature_map, layers[2]
-        with np.errstate(over="ignore"):
-            # One factor for all neurons, or one for each.
-            scaled, ones = np.reshape(layer.scale, (-1, 1)) * coef, np.ones(len(residual))
+        hidden, coef, intercept = self._parts(theta)
+        tiles, last = self._tiles(hidden, with_derivative=self._layout.has_hidden), self._scaled(coef)
+        product = PullBack(tiles, self._layout, last, self._scale)
+        residual = self._residual(tiles, last, intercept, product)
+        return self._loss(residual), product.result()
 
-        def task(neurons: slice) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                for rows in slices(len(self.X), TILE[0]):
-                    tile = self._pre_activations(layers, rows, neurons)
-                    back = layer.activation.derivative(tile)
-                    back *= outer(residual[rows], scaled[neurons])
-                    layer.apply_activation(tile, neurons)
-                    last_slopes[neurons] -= tile.T @ residual[rows]
-                    slopes[:, neurons] -= self.X[rows].T @ back
-                    if bias_slopes is not None:
-                        bias_slopes[neurons] -= ones[rows] @ back
+    def linearize(self, theta: ArrayLike) -> Linearization:
+        """Weighted residual rho, its Jacobian and the tangent Gram matrix.
 
-        run_tiles(task, slices(layer.width, TILE[1]), n_jobs=layer.n_jobs)
-        return half_square(residual), gradient
+        With t_i = sqrt(s_i): rho_(ia) = t_i (f(x_i) - y_i)_a, and J has t_i v_ra Phi'_ir x_ij for the weight (j, r), 1 in place of
+        x_ij for the bias r, t_i scale_r Phi_ir for the coefficient (r, a), t_i for c_a. So the gradient is J.T rho.
+
+        Parameters
+        ----------
+        theta : array_like of shape (p,)
+            Parameters.
+
+        Returns
+        -------
+        Linearization
+            Its Gram matrix costs 2 n^2 m flops for one output; (1 + k (k + 1) / 2) n^2 m for k of them. Activations and
+            derivatives are held where they fit in 128 MiB, and then products with J need no others.
+        """
+        # A copy: the operator outlives this call, and theta may be written to.
+        hidden, coef, intercept = self._parts(np.array(theta, dtype=np.float64))
+        tiles = self._tiles(hidden, with_derivative=self._layout.has_hidden, keeps=True)
+        root, last = np.sqrt(self.sample_weight)[:, np.newaxis], self._scaled(coef)
+        residual = self._residual(tiles, last, intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            weighted = root * residual
+        jacobian = TwoLayerJacobian(tiles, self._layout, root, last, self._scale)
+        return Linearization(weighted.ravel(), jacobian, jacobian.gram, jacobian.output_gram, jacobian.dense)
