@@ -255,5 +255,32 @@ def _gaussian_derivative_kernel(z, parameters, scale):
         z[j] = scale * _gaussian_derivative(z[j])
 
 
+@kernel
+def _erf_pair(z, derivative):
+    for start in range(0, z.size, _BLOCK):
+        block, slopes = z[start : start + _BLOCK], derivative[start : start + _BLOCK]
+        for j in range(block.size):
+            slopes[j] = _erf_derivative(block[j])
+        for j in range(block.size):
+            block[j] = _log_erfc(block[j])
+        for j in range(block.size):
+            block[j] = _minus_expm1(block[j])
+
+
+@kernel
+def _gelu_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        z[j], derivative[j] = _gelu(x), _gelu_derivative(x)
+
+
+@kernel
+def _gaussian_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        z[j], derivative[j] = _gaussian(x), _gaussian_derivative(x)
+
+
 VALUE = {"erf": _erf_kernel, "gelu": _gelu_kernel, "gaussian": _gaussian_kernel}
 DERIVATIVE = {"erf": _erf_derivative_kernel, "gelu": _gelu_derivative_kernel, "gaussian": _gaussian_derivative_kernel}
+PAIR = {"erf": _erf_pair, "gelu": _gelu_pair, "gaussian": _gaussian_pair}

@@ -11,6 +11,8 @@ silu      z sigmoid(z)                sigmoid(z) (1 + z sigmoid(-z))
 elu       z for z > 0, else expm1(z)  1 for z > 0, else exp(z)
 ========  ==========================  =======================================
 
+``PAIR[name](z, derivative)`` writes both, f(z) over z, and takes one exponential and mostly one division for them.
+
 No loop has a branch, a table or a call, so that all vectorise. One text serves float64 and float32:
 ``pick`` and ``like`` choose constants by type. The exponential is 2**k (1 + q) with k = round(y / log 2),
 r = y - k log 2 and q = expm1(r) = r + r**2 p(r). A result that may be denormal is kept times 2**200
@@ -278,6 +280,89 @@ def _elu_derivative_kernel(z, parameters, scale):
         z[j] = scale * _elu_derivative(z[j])
 
 
+@inline
+def _parts(x):
+    """exp(-|x|) times 2**200, and 1 - exp(-|x|) to its own relative accuracy."""
+    limit, shift, _, down = pick(x, _RANGE, _RANGE32)
+    y = -abs(x)
+    t, q = _reduce(-limit if y < -limit else y)
+    s = power_of_two(t + shift)
+    small = s * down
+    return fma(q, s, s), fma(-small, q, like(x, 1) - small)
+
+
+@kernel
+def _exp_pair(z, derivative):
+    for j in range(z.size):
+        z[j] = derivative[j] = _exp(z[j])
+
+
+@kernel
+def _tanh_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        e, rest = _parts(x + x)
+        r = like(x, 1) / (like(x, 2) - rest)
+        z[j] = copysign(rest * r, x)
+        derivative[j] = (like(x, 4) * e) * (r * r) * pick(x, _RANGE, _RANGE32)[3]
+
+
+@kernel
+def _sigmoid_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        _, _, _, down = pick(x, _RANGE, _RANGE32)
+        zero, one = like(x, 0), like(x, 1)
+        e = _decay(x)
+        r = one / fma(e, down, one)
+        z[j] = (e if x < zero else one) * r * (down if x < zero else one)
+        derivative[j] = e * (r * r) * down
+
+
+@kernel
+def _softplus_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        z[j], derivative[j] = _softplus(x), _sigmoid(x)
+
+
+@inline
+def _silu_parts(x):
+    # As in _silu_derivative; the value takes its exponential.
+    limit, shift, _, down = pick(x, _RANGE, _RANGE32)
+    zero_high, zero_low, e0 = pick(x, _SILU_ZERO, _SILU_ZERO32)
+    zero, one = like(x, 0), like(x, 1)
+    d = (x - zero_high) - zero_low
+    near = abs(d) < like(x, 0.25)
+    y = -limit if x < -limit else x
+    z = limit if y > limit else y
+    t, q = _reduce(d if near else -abs(z))
+    s = power_of_two(t + shift) * (e0 if near else one)
+    e = fma(q, s, s)
+    small = e * down
+    left = fma(e0, q, d) if near else (one + z) + small
+    right = fma(small, one + z, one)
+    r = one / (one + small)
+    last = down if x < zero else one
+    return (y * (e if x < zero else one)) * r * last, (e * left if x < zero else right) * (r * r) * last
+
+
+@kernel
+def _silu_pair(z, derivative):
+    for j in range(z.size):
+        z[j], derivative[j] = _silu_parts(z[j])
+
+
+@kernel
+def _elu_pair(z, derivative):
+    for j in range(z.size):
+        x = z[j]
+        zero = like(x, 0)
+        e, rest = _parts(x)
+        z[j] = x if x >= zero else -rest
+        derivative[j] = like(x, 1) if x > zero else e * pick(x, _RANGE, _RANGE32)[3]
+
+
 VALUE = {
     "exp": _exp_kernel,
     "tanh": _tanh_kernel,
@@ -293,4 +378,12 @@ DERIVATIVE = {
     "softplus": _sigmoid_kernel,
     "silu": _silu_derivative_kernel,
     "elu": _elu_derivative_kernel,
+}
+PAIR = {
+    "exp": _exp_pair,
+    "tanh": _tanh_pair,
+    "sigmoid": _sigmoid_pair,
+    "softplus": _softplus_pair,
+    "silu": _silu_pair,
+    "elu": _elu_pair,
 }
