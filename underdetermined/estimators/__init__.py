@@ -7,6 +7,8 @@ from underdetermined.estimators._features import RandomFeatures
 from underdetermined.estimators._regressor import RandomFeatureRegressor
 from underdetermined.estimators._sparse_relu_classifier import SparseReLUClassifier
 from underdetermined.estimators._sparse_relu_regressor import SparseReLURegressor
+from underdetermined.estimators._two_layer_classifier import TwoLayerClassifier
+from underdetermined.estimators._two_layer_regressor import TwoLayerRegressor
 
 __all__ = [
     "ExponentialClassifier",
@@ -16,4 +18,6 @@ __all__ = [
     "RandomFeatures",
     "SparseReLUClassifier",
     "SparseReLURegressor",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
 ]

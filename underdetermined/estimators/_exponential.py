@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
-from underdetermined.estimators._exponential_penalty import Penalized
+from underdetermined.estimators._penalized import Penalized
 from underdetermined.estimators._exponential_rows import choose_row_scale, remedy_for_rows, scaled_rows, with_constant
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._norms import root_mean_square_norm
@@ -35,7 +35,7 @@ from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Status, Trajectory
 from underdetermined.weights import SAMPLERS
 
-__all__ = ["ExponentialModel"]
+__all__ = ["CERTIFIED_SIZE", "ROUNDING", "ExponentialModel", "check_weights"]
 
 # Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
 CERTIFIED_SIZE = 512
@@ -120,7 +120,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         progress = self._init_callback_context(max_subtasks=self.max_iter)
         data = {"estimator": self, "X": X, "y": y}
         progress.call_on_fit_task_begin(**data)
-        _check_weights(weight)
+        check_weights(weight)
         rows, mean, unit = standardized_rows(X, columns.reshape(len(X), -1), weight, shared_unit=shared_unit)
         constant = (root_mean_square_norm(rows.inputs, rows.weight) or 1.0) if self.fit_bias else None
         automatic = choose_row_scale(with_constant(rows.inputs, constant), rows.weight, self.width)
@@ -139,7 +139,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
             "coef_": coef[:, 0] * unit[0] if one_column else np.ascontiguousarray((coef * unit).T),
             "intercept_": mean[0] if one_column else mean,
         }
-        steps = Steps(progress, data, learned, objective.network)
+        steps = Steps(progress, data, learned, lambda theta: {"feature_map_": objective.network(theta)})
         trajectory = self._optimize(objective, steps)
         certificate, step = self._certified(objective, trajectory)
         scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
@@ -286,7 +286,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         return log_predict(self.feature_map_, last, inputs, intercept=self.intercept_)
 
 
-def _check_weights(weight: np.ndarray | None) -> None:
+def check_weights(weight: np.ndarray | None) -> None:
     """Refuse sample weights so small or large that losses leave float64; `alpha` makes their size matter."""
     if weight is None:
         return

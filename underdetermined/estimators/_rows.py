@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-__all__ = ["Rows", "merge_rows"]
+__all__ = ["Rows", "group_rows", "merge_rows"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def merge_rows(inputs: Any, targets: np.ndarray, weight: np.ndarray | None) -> R
 
 
 def _merge(inputs: Any, targets: np.ndarray, weight: np.ndarray, scatter: np.ndarray) -> Rows:
-    first, group = _groups(inputs)
+    first, group = group_rows(inputs)
     if len(first) == len(weight):
         return Rows(inputs, targets, weight, scatter)
     total = np.bincount(group, weight)
@@ -91,7 +91,7 @@ def _merge(inputs: Any, targets: np.ndarray, weight: np.ndarray, scatter: np.nda
     return Rows(inputs[first], mean, total, spread)
 
 
-def _groups(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+def group_rows(inputs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the place of the first of each set of equal rows, ascending, and the set of each row."""
     if issparse(inputs):
         keys = np.unique([_sparse_key(inputs, i) for i in range(inputs.shape[0])], return_inverse=True)[1]

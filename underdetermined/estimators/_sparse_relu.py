@@ -123,7 +123,7 @@ class SparseReLUModel(Versioned, CallbackSupportMixin, BaseEstimator):
             "coef_": coef[:, 0] * unit[0] if one_column else np.ascontiguousarray((coef * unit).T),
             "intercept_": mean[0] if one_column else mean,
         }
-        steps = Steps(progress, data, learned, lambda state: state.feature_map)
+        steps = Steps(progress, data, learned, lambda state: {"feature_map_": state.feature_map})
         trajectory = train_active_sets(
             objective,
             learning_rate=self.learning_rate,

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from underdetermined.features import FeatureMap
-
 __all__ = ["Steps"]
 
 
@@ -19,8 +17,8 @@ class Steps:
         What callbacks are shown besides the fitted estimator.
     learned : dict
         Fitted attributes that do not change from step to step.
-    layer : callable
-        Takes the state of the trainer to the hidden layer.
+    network : callable
+        Takes the state of the trainer to the fitted attributes that change: hidden layer, and last layer if it is trained.
 
     Attributes
     ----------
@@ -28,8 +26,8 @@ class Steps:
         Whether a callback asked to stop.
     """
 
-    def __init__(self, progress: Any, data: dict[str, Any], learned: dict[str, Any], layer: Callable[[Any], FeatureMap]):
-        self.progress, self.data, self.learned, self.layer = progress, data, learned, layer
+    def __init__(self, progress: Any, data: dict[str, Any], learned: dict[str, Any], network: Callable[[Any], dict]):
+        self.progress, self.data, self.learned, self.network = progress, data, learned, network
         self.is_stopped = False
 
     def __call__(self, step: int, state: Any) -> bool:
@@ -37,6 +35,6 @@ class Steps:
         if step:
             task = self.progress.subcontext(task_name="iteration").call_on_fit_task_begin(**self.data)
             self.is_stopped = task.call_on_fit_task_end(
-                **self.data, reconstruction_attributes=lambda: {**self.learned, "feature_map_": self.layer(state)}
+                **self.data, reconstruction_attributes=lambda: {**self.learned, **self.network(state)}
             )
         return self.is_stopped

@@ -1,11 +1,13 @@
 """A loss with a penalty on the distance from where training starts, for gradient descent."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from underdetermined.objectives import Exponential, Linearization
+from underdetermined.objectives import Linearization
 
 __all__ = ["Penalized"]
 
@@ -16,13 +18,13 @@ class Penalized:
 
     Parameters
     ----------
-    objective : Exponential
-        L.
+    objective : Exponential or TwoLayer
+        L; theta_0 is its `initial`.
     alpha : float
         Penalty, positive.
     """
 
-    objective: Exponential
+    objective: Any
     alpha: float
 
     @property
@@ -30,8 +32,12 @@ class Penalized:
         """Length of theta."""
         return self.objective.n_parameters
 
+    @cached_property
+    def _start(self) -> np.ndarray:
+        return self.objective.initial()
+
     def _offset(self, theta: np.ndarray) -> np.ndarray:
-        return theta - self.objective.feature_map.weights.ravel()
+        return theta - self._start
 
     def value(self, theta: np.ndarray) -> float:
         """Loss with the penalty."""

@@ -1,0 +1,315 @@
+"""What the two-layer regressor and classifier share: parameters, training on merged rows, raw predictions."""
+
+import warnings
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from underdetermined._compat import Interval, StrOptions
+from underdetermined._validation import check_memory
+from underdetermined.activations import Activation
+from underdetermined.estimators._base import FLOATS
+from underdetermined.estimators._exponential import ROUNDING, check_weights
+from underdetermined.estimators._exponential_rows import remedy_for_rows
+from underdetermined.estimators._layer import draw_seed
+from underdetermined.estimators._rows import Rows
+from underdetermined.estimators._steps import Steps
+from underdetermined.estimators._targets import standardized_rows
+from underdetermined.estimators._two_layer_penalty import choose_alpha, tangent_size
+from underdetermined.estimators._two_layer_rows import centre_and_scale, prepared_rows
+from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certificates, train
+from underdetermined.estimators._two_layer_validation import Validation, held_out_rows
+from underdetermined.estimators._versioned import Versioned
+from underdetermined.features import FeatureMap
+from underdetermined.joint import LazinessReport, draw_network, laziness_report
+from underdetermined.objectives import TwoLayer
+from underdetermined.solution import Status, Trajectory
+from underdetermined.weights import SAMPLERS
+
+__all__ = ["CERTIFIED_SIZE", "TwoLayerModel"]
+
+# Order n k of the tangent kernels that are compared, those of a subset of the rows where there are more.
+LAZINESS_ORDER = 512
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is trained on, in the units of the network, and what takes those back to the units of the user."""
+
+    rows: Rows
+    centre: np.ndarray
+    scale: float
+    mean: np.ndarray
+    unit: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+
+
+class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
+    """A two-layer network, both layers trained; subclasses turn columns into answers."""
+
+    feature_map_: FeatureMap
+    coef_: np.ndarray
+    intercept_: Any
+    row_centre_: np.ndarray
+    row_scale_: float
+    alpha_: float
+    certificate_: Any
+    certified_step_: int | None
+    laziness_: LazinessReport
+    trajectory_: Trajectory
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "activation": [str, callable, Activation],
+        "init": [StrOptions({"lecun", "he", "xavier", "kernel"})],
+        "output": [StrOptions({"random", "zero", "paired"})],
+        "weight_scale": [Interval(Real, 0, None, closed="neither")],
+        "bias_scale": [Interval(Real, 0, None, closed="left"), None],
+        "row_scale": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "sampler": [StrOptions(set(SAMPLERS))],
+        "solver": [StrOptions({"gauss-newton", "gd", "heavy-ball"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "cauchy", "certified"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"loo"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        width=512,
+        *,
+        activation="tanh",
+        init="lecun",
+        output="paired",
+        weight_scale=1.0,
+        bias_scale=1.0,
+        row_scale="auto",
+        sampler="gaussian",
+        solver="gauss-newton",
+        learning_rate="auto",
+        alpha="loo",
+        max_iter=100,
+        tol=1e-3,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.width = width
+        self.activation = activation
+        self.init = init
+        self.output = output
+        self.weight_scale = weight_scale
+        self.bias_scale = bias_scale
+        self.row_scale = row_scale
+        self.sampler = sampler
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "feature_map_")
+
+    def _train(
+        self,
+        X: np.ndarray,
+        y: Any,
+        columns: np.ndarray,
+        weight: np.ndarray | None,
+        *,
+        shared_unit: bool,
+        labels: Any = None,
+        **learned: Any,
+    ) -> None:
+        """Train on `columns` as targets; y is what callbacks are shown, and nothing is stored before all has succeeded."""
+        self._check_options()
+        progress = self._init_callback_context(max_subtasks=self.max_iter)
+        data = {"estimator": self, "X": X, "y": y}
+        progress.call_on_fit_task_begin(**data)
+        check_weights(weight)
+        random = check_random_state(self.random_state)
+        seed = draw_seed(random)
+        is_held = None
+        if self.early_stopping:
+            is_held = held_out_rows(X, weight, labels, self.validation_fraction, draw_seed(random))
+        problem = self._problem(X, columns.reshape(len(X), -1), weight, is_held, shared_unit=shared_unit)
+        rows, one_column = problem.rows, columns.ndim == 1
+        layer, coef = self._draw(rows.inputs.shape[1], len(problem.unit), seed)
+        objective = TwoLayer(rows.inputs, rows.targets, layer, coef, intercept=0.0, sample_weight=rows.weight)
+        size = tangent_size(rows.inputs, rows.weight, layer, coef)
+        alpha = choose_alpha(rows, layer, coef, size) if self.alpha == "loo" else float(self.alpha)
+        learned |= {"row_centre_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha}
+
+        def network(theta: np.ndarray) -> dict[str, Any]:
+            hidden, last, bias = objective.network(theta)
+            values = problem.mean + problem.unit * bias
+            scaled = last[:, 0] * problem.unit[0] if one_column else np.ascontiguousarray((last * problem.unit).T)
+            return {"feature_map_": hidden, "coef_": scaled, "intercept_": values[0] if one_column else values}
+
+        steps = Steps(progress, data, learned, network)
+        validation = None if problem.held_out is None else self._validation(objective, problem)
+
+        def callback(step: int, theta: np.ndarray) -> bool:
+            is_stopped = steps(step, theta)
+            return (validation is not None and validation(step, theta)) or is_stopped
+
+        trajectory = train(self, objective, alpha * size, callback)
+        best = trajectory.theta if validation is None else validation.best
+        certificate, step = certificates(objective, trajectory)
+        scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
+        learned |= network(best)
+        learned |= {
+            "trajectory_": trajectory,
+            "certificate_": certificate,
+            "certified_step_": step,
+            "laziness_": laziness_report(
+                objective, best, certificate=None if step else certificate, max_order=LAZINESS_ORDER
+            ),
+            "loss_curve_": (trajectory.value + scatter) / rows.weight.sum(),
+            "learning_rate_": trajectory.learning_rate,
+            "validation_scores_": None if validation is None else np.array(validation.scores),
+            "best_iter_": trajectory.n_iter if validation is None else validation.best_step,
+            "n_iter_": max(1, trajectory.n_iter),
+        }
+        for name, value in learned.items():
+            setattr(self, name, value)
+        if self.verbose:
+            print(f"[{type(self).__name__}] alpha={alpha:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
+        is_ended = steps.is_stopped or (validation is not None and validation.is_over)
+        if not (is_ended or self._is_finished(trajectory, alpha, ROUNDING * rows.weight.sum())):
+            self._warn_unfinished(trajectory, alpha, rows.inputs)
+        progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
+
+    def _check_options(self) -> None:
+        if self.output == "paired" and self.width % 2:
+            raise ValueError(f"width={self.width} is odd: pass an even one, or output='zero' or 'random'")
+        rate, solver = self.learning_rate, self.solver
+        if solver == "gauss-newton" and rate != "auto":
+            raise ValueError(
+                f"learning_rate={rate!r} has no effect on solver='gauss-newton': leave it at 'auto', or pass solver='gd'"
+            )
+        if solver == "heavy-ball" and rate in ("cauchy", "certified"):
+            raise ValueError(f"learning_rate={rate!r} is for solver='gd': pass 'auto' or a number")
+        if rate == "certified" and self.alpha != 0.0:
+            raise ValueError(f"learning_rate='certified' is proved without a penalty: pass alpha=0 instead of {self.alpha!r}")
+
+    def _problem(
+        self,
+        X: np.ndarray,
+        columns: np.ndarray,
+        weight: np.ndarray | None,
+        is_held: np.ndarray | None,
+        *,
+        shared_unit: bool,
+    ) -> _Problem:
+        """Rows to train on, and rows to validate on in the same units."""
+        kept = slice(None) if is_held is None else ~is_held
+        rows, mean, unit = standardized_rows(
+            X[kept], columns[kept], None if weight is None else weight[kept], shared_unit=shared_unit
+        )
+        centre, scale = centre_and_scale(rows.inputs, rows.weight)
+        scale = scale if self.row_scale == "auto" else float(self.row_scale)
+        rows = replace(rows, inputs=prepared_rows(rows.inputs, centre, scale))
+        held_out = None
+        if is_held is not None:
+            ones = np.ones(len(X)) if weight is None else weight
+            targets = (columns[is_held] - mean) / unit
+            held_out = prepared_rows(X[is_held], centre, scale), targets, ones[is_held]
+        return _Problem(rows, centre, scale, mean, unit, held_out)
+
+    def _draw(self, n_inputs: int, n_outputs: int, seed: int) -> tuple[FeatureMap, np.ndarray]:
+        check_memory(32 * (n_inputs + n_outputs) * self.width, f"{self.width} neurons with {n_inputs} inputs each")
+        layer, coef = draw_network(
+            n_inputs,
+            self.width,
+            n_outputs,
+            activation=self.activation,
+            init=self.init,
+            output=self.output,
+            weight_scale=self.weight_scale,
+            bias_scale=self.bias_scale,
+            sampler=self.sampler,
+            seed=seed,
+        )
+        return replace(layer, n_jobs=self.n_jobs), coef
+
+    def _validation(self, objective: TwoLayer, problem: _Problem) -> Validation:
+        assert problem.held_out is not None
+        inputs, targets, weight = problem.held_out
+        other = replace(objective, X=inputs, targets=targets, sample_weight=weight)
+
+        def score(theta: np.ndarray) -> float:
+            with np.errstate(over="ignore", invalid="ignore"):
+                errors = np.average(other.residual(theta) ** 2, axis=0, weights=weight)
+            mean = float(1.0 - errors.mean())
+            return mean if np.isfinite(mean) else -np.inf
+
+        return Validation(score, self.n_iter_no_change)
+
+    def _is_finished(self, trajectory: Trajectory, alpha: float, rounding: float) -> bool:
+        if alpha:
+            return trajectory.status.is_success
+        first, last = trajectory.value[[0, -1]]
+        return last <= max(self.tol**2 * first, rounding)
+
+    def _warn_unfinished(self, trajectory: Trajectory, alpha: float, rows: np.ndarray) -> None:
+        if alpha:
+            slope = trajectory.gradient_norm[-1] / trajectory.gradient_norm[0]
+            what = f"a gradient of {slope:.3g} times its norm at the start"
+        else:
+            residual = np.sqrt(trajectory.value[-1] / trajectory.value[0])
+            what = f"a residual of {residual:.3g} times its norm at the start"
+        warnings.warn(
+            f"training ended after {trajectory.n_iter} steps with {what}, above tol={self.tol:g}. "
+            f"{self._remedy(trajectory, rows)}",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+    def _remedy(self, trajectory: Trajectory, rows: np.ndarray) -> str:
+        if trajectory.status is Status.DIVERGED and not isinstance(self.learning_rate, str):
+            return "The loss overflowed: lower learning_rate, or pass learning_rate='auto'."
+        uneven = remedy_for_rows(rows)
+        faster = " Gauss-Newton steps do more: pass solver='gauss-newton'." if self.solver != "gauss-newton" else ""
+        return f"{trajectory.advice}{faster}{f' Also {uneven}.' if uneven else ''}"
+
+    def _raw_predict(self, X: Any) -> np.ndarray:
+        """Return the network's columns, shape (n_samples, k), in the dtype of X."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        inputs = prepared_rows(X, self.row_centre_, self.row_scale_)
+        last = self.coef_.reshape(-1, self.feature_map_.width).T
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = (self.feature_map_.operator(inputs).matmat(last) + self.intercept_).astype(X.dtype, copy=False)
+        if not np.isfinite(values).all():
+            raise OverflowError(
+                f"predictions overflow {X.dtype} on rows with entries up to {float(np.abs(X).max()):.4g}: remove rows that "
+                "are far larger than those of the training data"
+            )
+        return values

