@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import aslinearoperator
 
-from underdetermined._linalg import column_norms, largest_eigenvalue
-from underdetermined._validation import available_memory
+from underdetermined._linalg import column_norms, largest_eigenvalue, mirror_lower
+from underdetermined._matrix import dense_gram
+from underdetermined._validation import available_memory, check_memory
+from underdetermined.optimize._common import norm
+from underdetermined.optimize._damped_gram import DampedGram
 from underdetermined.optimize._learning_rate import tangent_eigenvalue
 from underdetermined.solvers import solve
 from underdetermined.solvers.iterative import conjugate_gradients
@@ -24,6 +28,8 @@ _CG_TOL = 1e-6
 _MAX_CG_ITER = 1000
 # Dampings are as good as infinite from here on, and sums of more of them must not overflow.
 _LARGEST_DAMPING = 1e290
+# Residual of a refined Cholesky solution, and after how many solves it is there.
+_ACCURATE, _REFINEMENTS = 1e-8, 4
 
 
 def select_solver(solver: str, order: int) -> str:
@@ -84,14 +90,23 @@ class TangentSystem:
         self.residual: FloatArray = linearization.residual
         self._jacobian = linearization.jacobian
         self._solver = solver
-        self._gram: FloatArray | None = None
-        n_residuals, n_parameters = self._jacobian.shape
-        if solver == "direct" and n_residuals <= n_parameters:
+        self._is_wide = self._jacobian.shape[0] <= self._jacobian.shape[1]
+        self._damped: DampedGram | None = None
+        if solver == "direct":
             with np.errstate(over="ignore", invalid="ignore"):
-                gram = self._gram = linearization.gram()
-                self.scale = largest_eigenvalue(lambda v: gram @ v, n_residuals)
+                gram = linearization.gram() if self._is_wide else self._normal_matrix(linearization)
+                self.scale = largest_eigenvalue(lambda v: gram @ v, len(gram))
+            self._damped = DampedGram(gram)
         else:
             self.scale = tangent_eigenvalue(self._jacobian)
+
+    def _normal_matrix(self, linearization: Any) -> FloatArray:
+        """J.T J, and J itself in the place of its operator, where there are fewer parameters than residuals."""
+        build = getattr(linearization, "dense", None)
+        check_memory(8 * self._jacobian.shape[0] * self._jacobian.shape[1], "the Jacobian")
+        dense = self._jacobian.matmat(np.eye(self._jacobian.shape[1])) if build is None else build()
+        self._jacobian = aslinearoperator(dense)
+        return mirror_lower(dense_gram(dense.T))
 
     def gradient(self) -> FloatArray:
         """J.T rho.
@@ -159,7 +174,28 @@ class TangentSystem:
         return (self._direct if self._solver == "direct" else self._iterate)(right, damping)
 
     def _direct(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
-        solution = solve(LinearSystem(self._jacobian, right, gram=self._gram), alpha=damping)
+        """Cholesky factor, refined; where that is not accurate, what solves any system."""
+        assert self._damped is not None, "formed above for this solver"
+        solve_gram = self._damped.solver(damping)
+        size = norm(right)
+        if solve_gram is not None and size > 0.0:
+            delta, dual = np.zeros(self._jacobian.shape[1]), np.zeros(len(right))
+            rest, misfit = right, right
+            for _ in range(_REFINEMENTS):
+                if self._is_wide:
+                    dual = dual + solve_gram(rest)
+                    delta = self._jacobian.rmatvec(dual)
+                    misfit = right - self._jacobian.matvec(delta)
+                    rest = misfit - damping * dual
+                    error, goal = norm(rest), _ACCURATE * size
+                else:
+                    delta = delta + solve_gram(self._jacobian.rmatvec(misfit) - damping * delta)
+                    misfit = right - self._jacobian.matvec(delta)
+                    rest = self._jacobian.rmatvec(misfit) - damping * delta
+                    error, goal = norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * norm(misfit)
+                if error <= goal:
+                    return delta, norm(misfit)
+        solution = solve(LinearSystem(self._jacobian, right, gram=self._damped.gram if self._is_wide else None), alpha=damping)
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
