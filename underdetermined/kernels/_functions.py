@@ -101,13 +101,14 @@ def ntk_kernel(
     activation: str | Activation | Callback = "relu",
     weight_scale: float = 1.0,
     bias_scale: float = 0.0,
+    coef_scale: float = 1.0,
+    trained_biases: bool | None = None,
     n_jobs: int | None = None,
 ) -> np.ndarray:
-    """Tangent kernel of an infinitely wide two-layer network, ``K[i, j] + (<x_i, z_j> + 1[bias_scale > 0]) K'[i, j]``.
+    """Tangent kernel of an infinitely wide two-layer network, ``K[i, j] + c**2 (<x_i, z_j> + 1[trained_biases]) K'[i, j]``.
 
     K is the `nngp_kernel` and K' the same expectation with f' in the place of f. The network is
-    ``sum_j a_j f(<w_j, x> + b_j) / sqrt(width)`` with a_j of variance 1; both layers are trained, and so are the biases
-    if there are any.
+    ``sum_j a_j f(<w_j, x> + b_j) / sqrt(width)`` with a_j of standard deviation c = `coef_scale`; both layers are trained.
 
     Parameters
     ----------
@@ -121,7 +122,11 @@ def ntk_kernel(
     weight_scale : float, default=1.0
         Standard deviation of the hidden weights, positive.
     bias_scale : float, default=0.0
-        Standard deviation of the biases, at least 0; 0 means that there are none.
+        Standard deviation of the biases, at least 0; 0 means that they begin at zero, if they are trained.
+    coef_scale : float, default=1.0
+        Standard deviation c of the last layer, at least 0: the weight of the hidden layer in the kernel.
+    trained_biases : bool or None, default=None
+        Whether the biases are trained; None means if `bias_scale` is positive.
     n_jobs : int or None, default=None
         Threads; None takes as many as the BLAS would, -1 all cores.
 
@@ -133,7 +138,7 @@ def ntk_kernel(
     Raises
     ------
     TypeError
-        If X or Z is sparse, or not made of real numbers.
+        If X or Z is sparse, or not made of real numbers, or `trained_biases` is not a truth value.
     ValueError
         If X or Z is not a finite matrix, their widths differ, an option is out of range, or a user's activation has no
         derivative or cannot be integrated to double precision.
@@ -145,11 +150,14 @@ def ntk_kernel(
     Notes
     -----
     Cost and accuracy as for `nngp_kernel`, K and K' each with an error below 1e-12 of the geometric mean of their own
-    diagonal entries. Without closed form the cost is twice that of `nngp_kernel`. The derivative of ``step`` vanishes almost
-    everywhere, so its tangent kernel is K.
+    diagonal entries. Without closed form, or with one of the last two options, the cost is twice that of `nngp_kernel`. The
+    derivative of ``step`` vanishes almost everywhere, so its tangent kernel is K. A row of zeros counts as being at random
+    on one side of a kink at 0; without trained biases that does not matter.
 
     References
     ----------
+    :ref:`theory-joint-training` for `coef_scale`.
+
     .. [1] A. Jacot, F. Gabriel and C. Hongler, "Neural tangent kernel: convergence and generalization in neural networks",
        NeurIPS 2018.
 
@@ -161,7 +169,7 @@ def ntk_kernel(
     array([[1.    , 0.1592],
            [0.1592, 1.    ]])
     """
-    return Problem(X, Z, activation, "ntk", weight_scale, bias_scale).matrix(n_jobs)
+    return Problem(X, Z, activation, "ntk", weight_scale, bias_scale, coef_scale, trained_biases).matrix(n_jobs)
 
 
 def kernel_diagonal(
@@ -171,8 +179,10 @@ def kernel_diagonal(
     kind: str = "nngp",
     weight_scale: float = 1.0,
     bias_scale: float = 0.0,
+    coef_scale: float = 1.0,
+    trained_biases: bool | None = None,
 ) -> np.ndarray:
-    """Diagonal of a symmetric kernel: ``E f(u_i)**2``, for the NTK plus ``(|x_i|**2 + 1[bias_scale > 0]) E f'(u_i)**2``.
+    """Diagonal of a symmetric kernel: ``E f(u)**2``, for the NTK plus ``c**2 (|x|**2 + 1[trained_biases]) E f'(u)**2``.
 
     Parameters
     ----------
@@ -186,6 +196,10 @@ def kernel_diagonal(
         Standard deviation of the hidden weights, positive.
     bias_scale : float, default=0.0
         Standard deviation of the biases, at least 0.
+    coef_scale : float, default=1.0
+        Standard deviation c of the last layer, at least 0; for the NTK.
+    trained_biases : bool or None, default=None
+        Whether the biases are trained; None means if `bias_scale` is positive. For the NTK.
 
     Returns
     -------
@@ -212,4 +226,4 @@ def kernel_diagonal(
     """
     if kind not in _KINDS:
         raise ValueError(f"kind={kind!r} is unknown: pass one of {', '.join(map(repr, _KINDS))}")
-    return Problem(X, None, activation, kind, weight_scale, bias_scale).diagonal()
+    return Problem(X, None, activation, kind, weight_scale, bias_scale, coef_scale, trained_biases).diagonal()

@@ -54,7 +54,15 @@ class Problem:
     """A kernel to be computed: checked inputs and options."""
 
     def __init__(
-        self, X: ArrayLike, Z: ArrayLike | None, activation: Any, kind: str, weight_scale: float, bias_scale: float
+        self,
+        X: ArrayLike,
+        Z: ArrayLike | None,
+        activation: Any,
+        kind: str,
+        weight_scale: float,
+        bias_scale: float,
+        coef_scale: float = 1.0,
+        trained_biases: bool | None = None,
     ) -> None:
         self.activation = get_activation(activation)
         self.is_tangent = kind == "ntk"
@@ -64,6 +72,11 @@ class Problem:
         if self.weight_variance < np.finfo(np.float64).tiny:
             raise ValueError(f"weight_scale={weight_scale!r} is out of range: its square underflows; scale the inputs")
         self.has_bias = bias_scale > 0
+        if trained_biases is not None and not isinstance(trained_biases, bool | np.bool_):
+            raise TypeError(f"trained_biases={trained_biases!r} is not a truth value: pass True, False or None")
+        self.trains_biases = self.has_bias if trained_biases is None else bool(trained_biases)
+        self.coef_variance = check_number(coef_scale, "coef_scale", high=1e150) ** 2
+        self._is_standard = self.coef_variance == 1.0 and self.trains_biases == self.has_bias
         self.left = _Side.check(X, "X")
         self.is_symmetric = Z is None
         self.right = self.left if Z is None else _Side.check(Z, "Z")
@@ -100,7 +113,7 @@ class Problem:
             return self._combined(side.squares, *parts)
 
     def _combined(self, products: np.ndarray, value: np.ndarray, *slope: np.ndarray) -> np.ndarray:
-        return value + (products + self.has_bias) * slope[0] if self.is_tangent else value
+        return value + self.coef_variance * (products + self.trains_biases) * slope[0] if self.is_tangent else value
 
     def _diagonals(self, expectations: list[Expectation]) -> list[np.ndarray]:
         """Diagonal of each side, refused where it overflows: the other entries are no larger, by Cauchy and Schwarz."""
@@ -157,7 +170,14 @@ class Problem:
         np.matmul(sides[0], sides[1].T, out=tile)
         variances = self.weight_variance, self.bias_variance
         parameters = np.array(self.activation.parameters)
-        CLOSED_FORMS[self.activation.name](tile, *sides, *variances, int(self.is_tangent), parameters, memory[height:])
+        fill = partial(CLOSED_FORMS[self.activation.name], parameters=parameters, work=memory[height:])
+        if not self.is_tangent or self._is_standard:
+            fill(tile, *sides, *variances, int(self.is_tangent))
+        else:
+            products, slope = tile.copy(), tile.copy()
+            fill(tile, *sides, *variances, 0)
+            fill(slope, *sides, *variances, 2)
+            tile = self._combined(products, tile, slope)
         self._store(out, rows, columns, tile)
 
     def _expand(self, out: np.ndarray, tiles: list[Tile], expectations: list[Expectation], n_jobs: int | None) -> None:
