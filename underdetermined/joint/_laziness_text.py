@@ -111,5 +111,9 @@ def _remarks(report: Any) -> list[str]:
         return [*remarks, "Not certified, which says nothing of laziness."]
     if not report.covers_run:
         return [*remarks, "The certificate is not of this run: it was issued elsewhere, or the steps were not of its kind."]
-    drift = f"the Jacobian stayed within {report.jacobian_drift:.3g} of its smallest singular value of the first one"
-    return [*remarks, f"Certified, hence lazy: {drift}. A certified run is never a feature-learning claim."]
+    drift = f"along the whole path the Jacobian stayed within {report.jacobian_drift:.3g} sigma_0 of the first one"
+    return [
+        *remarks,
+        f"Certified, hence lazy in this sense: {drift}, sigma_0 being its smallest singular value. A certified run is never "
+        "a feature-learning claim.",
+    ]
