@@ -6,8 +6,9 @@ from exponential_certificate_runs import draw_case, residual_in
 from scipy.integrate import solve_ivp
 
 from underdetermined import FeatureMap
+from underdetermined._decrease import efficiency
 from underdetermined.exponential._growth import exponential_error, measure_growth
-from underdetermined.exponential._worst_path import WorstPath, efficiency
+from underdetermined.exponential._worst_path import WorstPath
 
 pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 
+from underdetermined._decrease import one_of, repeated_rows
 from underdetermined._linalg import EPS, column_norms
 from underdetermined._validation import as_float, check_finite, check_memory, check_number
 from underdetermined.exponential._certificate import ExponentialCertificate
@@ -193,21 +194,8 @@ def _flaw(X: FloatArray, numbers: NDArray[np.intp]) -> str | None:
     """Zero rows and equal rows, by their numbers in the objective."""
     zero = np.flatnonzero(~X.any(axis=1))
     if zero.size:
-        return f"Row {numbers[zero[0]]} is zero{_others(zero)}: the tangent matrix is singular; append a constant column."
-    _, first, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
-    originals = first[inverse.ravel()]
-    repeated = np.flatnonzero(originals != np.arange(len(X)))
-    if repeated.size:
-        row = repeated[0]
-        return (
-            f"Row {numbers[row]} repeats row {numbers[originals[row]]}{_others(repeated)}: the tangent matrix is singular; "
-            "merge equal rows."
-        )
-    return None
-
-
-def _others(rows: NDArray[np.intp]) -> str:
-    return f", one of {rows.size} such rows" if rows.size > 1 else ""
+        return f"Row {numbers[zero[0]]} is zero{one_of(zero)}: the tangent matrix is singular; append a constant column."
+    return repeated_rows(X, numbers)
 
 
 def _refusal(reason: str, learning_rate: float | None, **known: float) -> ExponentialCertificate:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-_ROUNDS, _SLACK = 200, 1e-9
+from underdetermined._decrease import LongestPath
 
 
 @dataclass(frozen=True)
-class WorstPath:
+class WorstPath(LongestPath):
     """Path along which the smallest singular value, the exponentials and the residual change as fast as their bounds.
 
     As functions of the length of the path so far, ``sigma' = -beta e^kappa``, ``kappa' = alpha e^kappa / sigma`` and
@@ -61,64 +61,21 @@ class WorstPath:
         return self.lowest * float(np.exp(self._bending * self._log_share))
 
     @property
-    def top(self) -> float:
-        """Largest singular value on the path, at most."""
-        return self.highest + self.lowest - self.end
-
-    @property
     def distance(self) -> float:
         """Length R of the path."""
         total = self.growth + self._bending
         return -self.lowest * float(np.expm1(total * self._log_share)) / total
 
-    def at(self, learning_rate: float) -> WorstPath | None:
-        """Path of steps beyond 1 / |J|^2, which make less of the gradient.
-
-        How much less depends on the largest |J| on the path, and this on how much. So an end is assumed, and lowered until
-        the path that follows from it ends no lower.
+    def slowed(self, efficiency: float) -> WorstPath:
+        """Path of steps that make less of the gradient.
 
         Parameters
         ----------
-        learning_rate : float
-            Largest learning rate.
+        efficiency : float
+            c.
 
         Returns
         -------
-        WorstPath or None
-            None where the steps are too large for h < 1.
+        WorstPath
         """
-        end = self.lowest
-        for _ in range(_ROUNDS):
-            theta = learning_rate * (self.highest + self.lowest - end) ** 2
-            if theta >= 2.0:
-                return None
-            share = efficiency(theta, learning_rate * self.lowest**2)
-            path = WorstPath(self.growth, self.curvature, self.residual, self.lowest, self.highest, share)
-            if path.h >= 1.0:
-                return None
-            if path.end >= end:
-                return path
-            end = max(path.end - _SLACK * self.lowest, 0.0)
-        return None
-
-
-def efficiency(theta: float, low: float) -> float:
-    """Largest c with |rho| - |(I - A) rho| >= c sqrt(low) |A^(1/2) rho| for all A with eigenvalues in [low, theta].
-
-    Parameters
-    ----------
-    theta : float
-        In (0, 2).
-    low : float
-        In (0, theta].
-
-    Returns
-    -------
-    float
-        1 for theta up to 1, where nothing more is asked for.
-    """
-    if theta <= 1.0:
-        return 1.0
-    if theta + low < 2.0 and low * (2.0 - theta * low) <= 2.0 - theta:
-        return float(np.sqrt(theta * (2.0 - theta - low) / (1.0 - theta * low)))
-    return (2.0 - theta) / float(np.sqrt(theta * low))
+        return replace(self, efficiency=efficiency)

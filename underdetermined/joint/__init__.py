@@ -6,13 +6,21 @@
 ('tanh', (3, 4), (4, 1))
 """
 
+from underdetermined.joint._certificate import JointCertificate
+from underdetermined.joint._certify import certify
+from underdetermined.joint._curvature import curvature_bound
 from underdetermined.joint._draw import draw_network
 from underdetermined.joint._laziness import laziness_report
 from underdetermined.joint._laziness_result import LayerMovement, LazinessReport
+from underdetermined.joint._population import population_tangent
 
 __all__ = [
+    "JointCertificate",
     "LayerMovement",
     "LazinessReport",
+    "certify",
+    "curvature_bound",
     "draw_network",
     "laziness_report",
+    "population_tangent",
 ]

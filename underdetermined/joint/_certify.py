@@ -1,0 +1,227 @@
+"""Prove that both layers can be trained to fit the targets, from the parameters at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigvalsh
+
+from underdetermined._decrease import repeated_rows
+from underdetermined._linalg import EPS, column_norms
+from underdetermined._validation import check_memory, check_number
+from underdetermined.joint._certificate import JointCertificate
+from underdetermined.joint._curvature import measure_curvature, missing_bound, parameters_of
+from underdetermined.joint._rounding import rounding_errors
+from underdetermined.joint._worst_path import WorstPath
+from underdetermined.objectives import TwoLayer
+
+FloatArray = NDArray[np.float64]
+
+# Sums of squares below this may have lost terms to underflow.
+_SMALL, _WIDEST = 1e-280, 1e30
+
+
+def certify(
+    objective: TwoLayer, theta: ArrayLike | None = None, *, learning_rate: float | None = None
+) -> JointCertificate:
+    """Prove, for the network at hand, that gradient descent fits the targets, and bound its path.
+
+    With J the Jacobian of the weighted residual rho, sigma_0 its smallest singular value and beta(l) a bound on how fast J
+    changes after a path of length l, let sigma(l) = sigma_0 minus the integral of beta. If rho is shorter than the integral
+    of sigma up to its zero,
+
+        h = |rho| / (integral of sigma) < 1,
+
+    which is 2 beta |rho| / sigma_0^2 < 1 for a constant beta, then every learning rate up to 1 / M^2,
+    M = |J| + sigma_0 - mu, takes |rho| to at most (1 - learning_rate mu^2) |rho|, where mu = sigma(R) and R is the length up
+    to which the integral of sigma is |rho|. Larger learning rates, below 2 / M^2, are certified for smaller residuals.
+
+    Parameters
+    ----------
+    objective : TwoLayer
+        Rows, targets, weights of the rows, the network, and the layers that are trained.
+    theta : array_like of shape (p,) or None, default=None
+        Parameters from which training goes on; None: those at the start.
+    learning_rate : float or None, default=None
+        Largest learning rate of the steps to come; None: 1 / M^2.
+
+    Returns
+    -------
+    JointCertificate
+        Also where nothing is certified; then `reason` says why. Activations with kinks, such as "relu", are refused unless
+        the last layer alone is trained.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `objective` is no `TwoLayer`, `theta` does not fit or is not finite, or `learning_rate` is not a positive number.
+    MemoryError
+        If the tangent matrix of order n k does not fit in memory.
+
+    Notes
+    -----
+    Nothing is random or asymptotic here, and no constant is hidden: the statement is about these parameters, whatever
+    optimiser led there. A network that is refused at the start is often certified after some steps, because |rho| falls.
+    Refusal proves nothing: gradient descent works at widths far below `width_needed`. A certified run is lazy: no singular
+    value of J changes by more than sigma_0 - mu on the way.
+
+    Rounding in the Jacobian, its singular values and rho is allowed for; rounding in the steps is not, so that losses level
+    off where it begins. Penalties on the parameters are not covered.
+
+    The tangent matrix J J.T costs (2 + k (k + 1)) / 2 times n^2 m flops for k outputs, its eigenvalues (n k)^3. Memory
+    2 (n k)^2.
+
+    References
+    ----------
+    :ref:`theory-joint-certificate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.joint import certify, draw_network
+    >>> from underdetermined.objectives import TwoLayer
+    >>> hidden, coef = draw_network(4, 2000, output="zero")
+    >>> certificate = certify(TwoLayer(2.0 * np.eye(4), [0.1, -0.1, 0.2, 0.1], hidden, coef))
+    >>> certificate.is_certified, certificate.is_newton_certified
+    (True, True)
+    """
+    parameters = parameters_of(objective, theta)
+    if learning_rate is not None:
+        learning_rate = check_number(learning_rate, "learning_rate", low_open=True)
+    kept = objective.sample_weight > 0.0
+    rows = objective
+    if not kept.all():
+        rows = replace(
+            objective, X=objective.X[kept], targets=objective.targets[kept], sample_weight=objective.sample_weight[kept]
+        )
+    reason = missing_bound(objective) or repeated_rows(rows.X, np.flatnonzero(kept))
+    n, k = rows.targets.shape
+    if reason is None and n * k > rows.n_parameters:
+        reason = f"{n * k} residuals and {rows.n_parameters} parameters: the tangent matrix is singular; take more neurons."
+    if reason is not None:
+        return _refusal(reason, learning_rate)
+    check_memory(8 * 2 * (n * k) ** 2, f"a certificate of {n} rows and {k} outputs")
+    found = _measure(rows, parameters)
+    if isinstance(found, str):
+        return _refusal(found, learning_rate)
+    return _conclude(rows, found, learning_rate)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The path from these parameters, the residual as it was computed, and what is known of the eigenvalue there."""
+
+    path: WorstPath
+    norm: float
+    eigenvalue: float
+    margin: float
+
+
+def _measure(objective: TwoLayer, parameters: FloatArray) -> _Start | str:
+    """Constants of the theorem at these parameters, or why there are none."""
+    hidden, coef, _ = objective.network(parameters)
+    last = np.reshape(hidden.scale, (-1, 1)) * coef
+    linearization = objective.linearize(parameters)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = float(column_norms(linearization.residual[:, np.newaxis])[0])
+        gram = linearization.gram()
+        trace = float(np.einsum("ii->", gram))
+    errors = rounding_errors(objective, hidden, last)
+    if not np.isfinite([trace, norm, *errors]).all() or 0.0 < trace < _SMALL:
+        return "The tangent matrix or the residual is out of the range of float64: rescale the rows or the network."
+    values = eigvalsh(gram, check_finite=False, overwrite_a=True)
+    margin = 2 * (len(values) + sum(hidden.weights.shape) + 8) * EPS * trace
+    low = float(np.sqrt(max(values[0] - margin, 0.0))) - errors[0]
+    high = float(np.sqrt(values[-1] + margin)) + errors[0]
+    curvature = measure_curvature(objective, last)
+    path = WorstPath(curvature, (norm + errors[1]) * (1.0 + 16.0 * EPS), max(low, 0.0), high)
+    return _Start(path, norm, float(values[0]), margin + 2.0 * errors[0] * float(np.sqrt(trace)))
+
+
+def _conclude(objective: TwoLayer, start: _Start, learning_rate: float | None) -> JointCertificate:
+    """Apply the theorem to bounds of the constants."""
+    begin = start.path
+    known = {
+        "residual_norm": start.norm,
+        "smallest_singular_value": begin.lowest,
+        "largest_singular_value": begin.highest,
+        "curvature": float(begin.curvature.at(np.zeros(1))[0]),
+    }
+    if begin.lowest <= 0.0:
+        reason = _singular(objective) or (
+            f"The smallest eigenvalue of the tangent matrix is {start.eigenvalue:.3g}, and rounding may be "
+            f"{start.margin:.3g}: not certifiable in this precision; take more neurons, larger hidden weights or another "
+            "activation."
+        )
+        return _refusal(reason, learning_rate, **known)
+    known["width_needed"] = _width_needed(objective, begin)
+    if begin.h >= 1.0:
+        needed = known["width_needed"]
+        neurons = f"more neurons, about {needed:.2g}" if np.isfinite(needed) else "smaller targets"
+        reason = f"h = {begin.h:.3g} is not below 1: train on from the residual of norm {start.norm:.3g}, or take {neurons}."
+        return _refusal(reason, learning_rate, **known, h=begin.h)
+    # Up to here steps are as good as infinitely small ones.
+    full = (1.0 - 16.0 * EPS) / begin.top**2
+    step = full if learning_rate is None else learning_rate
+    path = begin if step <= full else begin.at(step)
+    newton = begin.newton()
+    if path is None:
+        reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass {full:.3g} or less."
+        return _refusal(reason, learning_rate, **known, h=begin.h, max_learning_rate=full, newton_residuals=newton)
+    decrease = path.efficiency * step * path.end**2
+    return JointCertificate(
+        is_certified=True,
+        reason=f"h = {path.h:.3g} is below 1, for a residual of norm {start.norm:.3g}.",
+        h=path.h,
+        distance=path.distance,
+        pl_constant=path.end**2,
+        learning_rate=step,
+        relative_step=step * path.top**2,
+        max_learning_rate=max(full, step),
+        rate=decrease * (2.0 - decrease),
+        newton_residuals=newton,
+        **known,
+    )
+
+
+def _width_needed(objective: TwoLayer, path: WorstPath) -> float:
+    """Width at which h would be 1, if the constants grow with it as they do for networks drawn alike."""
+    scale = np.asarray(objective.feature_map.scale)
+    has_growing_layer = objective.layers != "hidden" and scale.ndim == 0 and scale == 1.0
+    # No fewer neurons than have as many parameters as there are residuals.
+    low, high = objective.targets.size / objective.n_parameters, _WIDEST
+    for _ in range(100):
+        times = (low * high) ** 0.5
+        lowest = path.lowest * (times**0.5 if has_growing_layer else 1.0)
+        curvature = path.curvature.widened(times**-0.5, 1.0 if has_growing_layer else times**-0.5)
+        low, high = (low, times) if replace(path, curvature=curvature, lowest=lowest).h < 1.0 else (times, high)
+    return objective.feature_map.width * high if high < _WIDEST else float(np.inf)
+
+
+def _singular(objective: TwoLayer) -> str | None:
+    """What makes a tangent matrix singular that has fewer rows than columns."""
+    activation, X = objective.feature_map.activation, objective.X
+    has_biases = objective.feature_map.biases is not None
+    zero = ~X.any(axis=1)
+    is_biased = has_biases or (objective.intercept is not None and objective.layers != "hidden")
+    if zero.any() and not is_biased and activation.value(0.0) == 0.0:
+        return f"A row is zero, and so is {activation} of it: the tangent matrix is singular; train biases."
+    is_even, is_odd = activation.odd_degree == -1, activation.even_degree == -1
+    if not has_biases and (is_even or (is_odd and not is_biased)):
+        rows = X[~zero]
+        if len(np.unique(np.vstack([rows, -rows]), axis=0)) < 2 * len(rows):
+            parity = "even" if is_even else "odd"
+            return f"A row is minus another, and {activation} is {parity}: the tangent matrix is singular; train biases."
+    return None
+
+
+def _refusal(reason: str, learning_rate: float | None, **known: object) -> JointCertificate:
+    """A certificate that certifies nothing."""
+    unknown = dict.fromkeys(("curvature", "residual_norm", "largest_singular_value"), np.nan)
+    nothing = dict.fromkeys(("h", "distance", "relative_step", "width_needed"), np.inf)
+    none = dict.fromkeys(("smallest_singular_value", "pl_constant", "max_learning_rate", "rate"), 0.0)
+    values = {**unknown, **nothing, **none, "newton_residuals": (), **known}
+    rate = 0.0 if learning_rate is None else learning_rate
+    return JointCertificate(is_certified=False, reason=reason, learning_rate=rate, **values)  # type: ignore[arg-type]
