@@ -1,24 +1,25 @@
 """Results as aligned plain text, at most 100 columns wide."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from underdetermined._layout import WIDTH, align, bullets, wrap
-from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison
+from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison, TwoLayerComparison
+from underdetermined.comparison._certified import CertifiedComparison
+from underdetermined.comparison._result import CrossValidated
 from underdetermined.doctor import Diagnosis
-from underdetermined.solution import Status
 
 __all__ = ["align", "bullets", "format_comparison", "format_diagnosis"]
 
 
-def format_comparison(comparison: Comparison | SparseComparison | ExponentialComparison) -> str:
+def format_comparison(comparison: CrossValidated) -> str:
     """A comparison as the text that ``underdetermined fit`` prints.
 
     Parameters
     ----------
-    comparison : Comparison, SparseComparison or ExponentialComparison
-        What `underdetermined.comparison.compare`, `underdetermined.comparison.compare_sparse` or
-        `underdetermined.comparison.compare_exponential` returned.
+    comparison : Comparison, SparseComparison, ExponentialComparison or TwoLayerComparison
+        What a function of `underdetermined.comparison` returned.
 
     Returns
     -------
@@ -30,12 +31,7 @@ def format_comparison(comparison: Comparison | SparseComparison | ExponentialCom
     task: str = comparison.task
     if task == "classification":
         task += f" into {len(comparison.estimator.classes_)} classes"
-    if isinstance(comparison, SparseComparison):
-        kind, fits = _sparse_fit(comparison)
-    elif isinstance(comparison, ExponentialComparison):
-        kind, fits = _exponential_fit(comparison)
-    else:
-        kind, fits = _random_fits(comparison)
+    kind, fits = _FITS[type(comparison)](comparison)
     parts = [
         f"{table.source}: {task} of {table.target_name!r}, {n_rows} rows, {n_inputs} inputs, {kind}",
         *fits,
@@ -48,7 +44,7 @@ def format_comparison(comparison: Comparison | SparseComparison | ExponentialCom
     return "\n\n".join(parts)
 
 
-def _scores(comparison: Comparison | SparseComparison | ExponentialComparison) -> str:
+def _scores(comparison: CrossValidated) -> str:
     """A table of the cross-validation; settings that would go beyond the width have several lines."""
     folds = len(comparison.scores[0].folds)
     numbers = [(f"{folds}-fold cross-validation", comparison.metric, "std", "seconds")]
@@ -106,37 +102,58 @@ def _sparse_fit(comparison: SparseComparison) -> tuple[str, list[str]]:
     return "sparse ReLU network", [align([head, fit], left=(0,)), _facts(facts)]
 
 
-# Endings whose advice names arguments that the command does not have.
-_OUTCOMES = {
-    Status.CONVERGED: "Training reached the requested tolerance.",
-    Status.MAX_ITER: "The limit of steps was reached.",
-}
-
-
 def _exponential_fit(comparison: ExponentialComparison) -> tuple[str, list[str]]:
     """What the network is, a table of its fit, and how it was trained."""
+    own = [("row scale", f"{comparison.estimator.row_scale_:.3g}")]
+    return "network of exponentials", _certified_fit(comparison, own, [])
+
+
+def _two_layer_fit(comparison: TwoLayerComparison) -> tuple[str, list[str]]:
+    """What the network is, a table of its fit, and how it was trained."""
+    network = comparison.estimator
+    kept = [("early stopping", comparison.validation_text)] if network.early_stopping else []
+    more = [*kept, ("laziness", comparison.laziness_text)]
+    own = [("activation", str(network.activation)), ("alpha", f"{network.alpha_:.3g}")]
+    return "two-layer network", _certified_fit(comparison, own, more)
+
+
+def _certified_fit(
+    comparison: CertifiedComparison, own: Sequence[tuple[str, str]], more: Sequence[tuple[str, str]]
+) -> list[str]:
+    """A table of the fit, with columns of its own, and how the network was trained, with facts of its own at the end."""
     network = comparison.estimator
     run = network.trajectory_
-    head = ("fit to all rows", "width", "row scale", "solver", "steps", "residual", "seconds")
-    fit = (
-        comparison.scores[0].label,
-        str(network.feature_map_.width),
-        f"{network.row_scale_:.3g}",
-        network.solver,
-        str(run.n_iter),
-        f"{comparison.training_residual:.1e}",
-        f"{comparison.seconds:.2f}",
-    )
-    is_descent = network.solver == "gd"
+    cells = [
+        ("fit to all rows", comparison.scores[0].label),
+        ("width", str(network.feature_map_.width)),
+        *own,
+        ("solver", network.solver),
+        ("steps", str(run.n_iter)),
+        ("residual", f"{comparison.training_residual:.1e}"),
+        ("seconds", f"{comparison.seconds:.2f}"),
+    ]
+    head, fit = zip(*cells, strict=True)
+    is_descent = network.solver != "gauss-newton"
     penalty = ", with the penalty" if network.alpha else ""
     facts = [
         ("loss", f"{run.value[0]:.3g} at the start, {run.value[-1]:.3g} at the end{penalty}"),
-        ("outcome", _OUTCOMES.get(run.status, run.advice)),
+        ("outcome", comparison.outcome_text),
         ("learning rate" if is_descent else "damping", _first_and_last(run.learning_rate if is_descent else run.damping)),
         ("steps taken back", str(run.n_rejected)),
         ("certificate", comparison.certificate_text),
+        *more,
     ]
-    return "network of exponentials", [align([head, fit], left=(0, 3)), _facts(facts)]
+    words = [column for column, name in enumerate(head) if name in ("fit to all rows", "activation", "solver")]
+    return [align([head, fit], left=words), _facts(facts)]
+
+
+# What the network is, and what there is to tell of its fit, for each kind of comparison.
+_FITS: dict[type, Callable[[Any], tuple[str, list[str]]]] = {
+    Comparison: _random_fits,
+    SparseComparison: _sparse_fit,
+    ExponentialComparison: _exponential_fit,
+    TwoLayerComparison: _two_layer_fit,
+}
 
 
 def _first_and_last(values: Sequence[float]) -> str:

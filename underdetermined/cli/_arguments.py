@@ -75,15 +75,14 @@ def _add_data(command: argparse.ArgumentParser, max_rows: int, has_task: bool, m
     )
 
 
-def add_activation(model: "argparse._ArgumentGroup", default: str | None = "relu") -> None:
-    """Add ``--activation``; a command that must know whether it was given passes None for relu."""
-    model.add_argument(
-        "--activation",
-        type=activation,
-        default=default,
-        metavar="A",
-        help=f"one of {', '.join(names())} [relu]",
-    )
+def add_activation(model: "argparse._ArgumentGroup") -> None:
+    """Add ``--activation``."""
+    model.add_argument("--activation", type=activation, default="relu", metavar="A", help=f"{activation_help()} [relu]")
+
+
+def activation_help() -> str:
+    """What ``--activation`` may be."""
+    return f"one of {', '.join(names())}"
 
 
 def add_seed(model: "argparse._ArgumentGroup") -> None:
@@ -138,22 +137,27 @@ def real(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def number_or_auto(low: float, *, low_open: bool) -> Callable[[str], float | str]:
-    """Read a finite number from `low` on, or ``auto``."""
-    words = f"a number {'above' if low_open else 'of at least'} {low:g}"
+def number_or(low: float, *words: str, low_open: bool) -> Callable[[str], float | str]:
+    """Read a finite number from `low` on, or one of some words."""
+    expected = " nor ".join([number_from(low, low_open=low_open), *map(repr, words)])
 
     def parse(text: str) -> float | str:
-        if text == "auto":
+        if text in words:
             return text
         try:
             value = float(text)
         except ValueError:
             value = -inf
         if not low <= value < inf or (low_open and value == low):
-            raise argparse.ArgumentTypeError(f"{text!r} is neither {words} nor 'auto'")
+            raise argparse.ArgumentTypeError(f"{text!r} is neither {expected}")
         return value
 
     return parse
+
+
+def number_from(low: float, *, low_open: bool) -> str:
+    """What to call a number from `low` on."""
+    return f"a number {'above' if low_open else 'of at least'} {low:g}"
 
 
 def share(text: str) -> float:
@@ -170,19 +174,6 @@ def share(text: str) -> float:
 def width(text: str) -> int | str:
     """Read a number of neurons, or ``auto``."""
     return text if text == "auto" else integer(1)(text)
-
-
-def alpha(text: str) -> float | str:
-    """Read a penalty, or ``loo``."""
-    if text == "loo":
-        return text
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of at least 0 nor 'loo'")
-    return value
 
 
 def goal(text: str) -> float | str:

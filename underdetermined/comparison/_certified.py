@@ -9,6 +9,11 @@ from underdetermined.solution import Status
 
 # Statuses of a run that ended where it was asked to, or as near to that as rounding allows.
 _REACHED = (Status.CONVERGED, Status.EXACT, Status.REGULARIZED)
+# Endings whose advice names arguments that the command line does not have.
+_OUTCOMES = {
+    Status.CONVERGED: "Training reached the requested tolerance.",
+    Status.MAX_ITER: "The limit of steps was reached.",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class CertifiedComparison(TrainedComparison):
         return super().is_success and (self.tol is None or self.estimator.trajectory_.status in _REACHED)
 
     @property
+    def outcome_text(self) -> str:
+        """How training ended, and what to do about it."""
+        run = self.estimator.trajectory_
+        return _OUTCOMES.get(run.status, run.advice)
+
+    @property
     def certificate_text(self) -> str:
         """What is proved of gradient descent from the start or from the end, or why nothing is."""
         network = self.estimator
@@ -40,8 +51,9 @@ class CertifiedComparison(TrainedComparison):
         if not certificate.is_certified:
             return f"none, neither at the start nor at the end. {certificate.reason}"
         start = f"step {network.certified_step_}" if network.certified_step_ else "the start"
+        plain = " without the penalty" if network.alpha else ""
         return (
-            f"gradient descent from {start} on fits all targets. {certificate.reason} At learning rate "
+            f"gradient descent{plain} from {start} on fits all targets. {certificate.reason} At learning rate "
             f"{certificate.learning_rate:.3g} every {certificate.n_steps(0.5):,} steps at least halve it, and the weights "
             f"move by at most {certificate.distance:.3g}."
         )

@@ -8,7 +8,9 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay, PredictionErrorDisplay
 
 from underdetermined._compat import check_matplotlib_support
-from underdetermined.comparison import Comparison, ExponentialComparison, SparseComparison
+from underdetermined.comparison import SparseComparison
+from underdetermined.comparison._certified import CertifiedComparison
+from underdetermined.comparison._result import CrossValidated
 from underdetermined.displays._leave_one_out import LeaveOneOutDisplay
 from underdetermined.displays._sparsity import SparsityDisplay
 from underdetermined.displays._sparsity_axes import scale_steps
@@ -18,25 +20,24 @@ _FONT_SIZE = 14
 _LONGEST_LABEL = 16
 _FEW = 40  # steps that are marked one by one
 _RANGE = 1e34  # a loss further than this from its start is rounding
-_SOLVERS = {"gd": "gradient descent", "gauss-newton": "Gauss-Newton"}
+_SOLVERS = {"gd": "gradient descent", "gauss-newton": "Gauss-Newton", "heavy-ball": "heavy ball"}
 
 
-def draw_comparison(comparison: Comparison | SparseComparison | ExponentialComparison) -> Any:
+def draw_comparison(comparison: CrossValidated) -> Any:
     """Draw predictions against the truth, and beside them the leave-one-out path or the training.
 
     Parameters
     ----------
-    comparison : Comparison, SparseComparison or ExponentialComparison
-        What `underdetermined.comparison.compare`, `underdetermined.comparison.compare_sparse` or
-        `underdetermined.comparison.compare_exponential` returned.
+    comparison : Comparison, SparseComparison, ExponentialComparison or TwoLayerComparison
+        What a function of `underdetermined.comparison` returned.
 
     Returns
     -------
     matplotlib Figure
         Left, for each row the prediction of the model that has not seen it: a scatter plot for regression, a
         confusion matrix for classes. Right, the leave-one-out error against the penalty, if it was chosen so; for a
-        sparse network its loss and active fraction at every step, for a network of exponentials the loss
-        and its gradient.
+        sparse network its loss and active fraction at every step, for a network of exponentials or with both layers
+        trained the loss and its gradient.
 
     Notes
     -----
@@ -47,11 +48,11 @@ def draw_comparison(comparison: Comparison | SparseComparison | ExponentialCompa
     from matplotlib.figure import Figure
 
     is_sparse = isinstance(comparison, SparseComparison)
-    is_exponential = isinstance(comparison, ExponentialComparison)
+    is_certified = isinstance(comparison, CertifiedComparison)
     has_path = getattr(comparison.estimator, "loo_path_", None) is not None
     score = comparison.shown_score
     with matplotlib.rc_context({"font.size": _FONT_SIZE, "axes.titlesize": _FONT_SIZE}):
-        is_wide = has_path or is_sparse or is_exponential
+        is_wide = has_path or is_sparse or is_certified
         figure = Figure(figsize=(13 if is_wide else 7, 7.6 if is_sparse else 5.8), layout="constrained")
         panels = figure.subplot_mosaic("LA;LB" if is_sparse else "LR" if is_wide else "L")
         _draw_predictions(comparison, panels["L"])
@@ -60,7 +61,7 @@ def draw_comparison(comparison: Comparison | SparseComparison | ExponentialCompa
         if is_sparse:
             panels["A"].sharex(panels["B"])
             SparsityDisplay.from_estimator(comparison.estimator, ax=[panels["A"], panels["B"]])
-        elif is_exponential:
+        elif is_certified:
             _draw_training(comparison.estimator, panels["R"])
             panels["R"].set_title(f"{comparison.table.source}: training\nby {_SOLVERS[comparison.estimator.solver]}")
         elif has_path:
@@ -80,9 +81,16 @@ def _draw_training(network: Any, ax: Any) -> None:
         ("loss" + ", with the penalty" * bool(network.alpha), run.value, "#0072B2", "-", "o"),
         ("norm of its gradient", run.gradient_norm, "#D55E00", "--", "s"),
     ]
+    scores = getattr(network, "validation_scores_", None)
+    if scores is not None:
+        errors = 1.0 - np.where(np.isfinite(scores), scores, np.nan)
+        curves.append(("squared error, rows left out", errors, "#009E73", "-.", "^"))
     for label, values, color, line, marker in curves:
         heights = (values / (values[0] or 1.0)).clip(1.0 / _RANGE)
-        ax.plot(steps, heights, color=color, linestyle=line, linewidth=2, marker=marker if is_short else "", label=label)
+        style = {"color": color, "linestyle": line, "linewidth": 2, "marker": marker if is_short else ""}
+        ax.plot(steps[: len(heights)], heights, label=label, **style)
+    if scores is not None:
+        ax.axvline(network.best_iter_, color="0.4", linestyle=":", linewidth=2, label="step that was kept")
     ax.set(yscale="log", xlabel="step", ylabel="relative to the start")
     label_decades(ax.yaxis)
     if is_short:
@@ -97,7 +105,7 @@ def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "\u2026"
 
 
-def _draw_predictions(comparison: Comparison | SparseComparison | ExponentialComparison, ax: Any) -> None:
+def _draw_predictions(comparison: CrossValidated, ax: Any) -> None:
     from matplotlib import ticker
 
     predictions = comparison.shown_score.predictions
