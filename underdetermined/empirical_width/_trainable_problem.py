@@ -12,18 +12,16 @@ from scipy.linalg import qr
 
 from underdetermined._linalg import rank_cutoff
 from underdetermined.activations import Activation
+from underdetermined.empirical_width._trainable_descent import SHARE, NarrowNetwork, descend
 from underdetermined.empirical_width._trainable_result import Training
 from underdetermined.features import FeatureMap
 from underdetermined.gram import gram_matrix
 from underdetermined.joint import draw_network
 from underdetermined.objectives import TwoLayer
-from underdetermined.optimize import gauss_newton, gradient_descent
+from underdetermined.optimize import gauss_newton
 from underdetermined.solution import Status
 
 FloatArray = NDArray[np.float64]
-
-# Share of 1 / lambda_max that is the step of the closed form, as of the automatic rate of gradient descent.
-_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,17 +107,18 @@ class TrainableProblem:
 
     def _trained(self, layer: FeatureMap, coef: FloatArray) -> Training:
         """Train hidden layers step by step."""
+        if self.method == "gd":
+            goal = 0.5 * self.loss_tol * self.size
+            network = NarrowNetwork(self.inputs, self.targets, layer, coef, self.layers)
+            value, n_steps = descend(network, goal, self.max_steps)
+            return Training(layer.width, 2.0 * value / self.size, n_steps if value <= goal else None)
         objective = TwoLayer(self.inputs, self.targets, layer, coef, layers=self.layers)
         start = objective.initial()
         zero, first = 0.5 * self.size, objective.value(start)
         if first <= self.loss_tol * zero:
             return Training(layer.width, first / zero, 0)
-        # The optimisers measure a loss by the first one.
-        goal = self.loss_tol * zero / first
-        if self.method == "gd":
-            run = gradient_descent(objective, start, learning_rate="auto", max_iter=self.max_steps, loss_tol=goal)
-        else:
-            run = gauss_newton(objective, start, max_iter=self.max_steps, loss_tol=goal)
+        # The optimiser measures a loss by the first one.
+        run = gauss_newton(objective, start, max_iter=self.max_steps, loss_tol=self.loss_tol * zero / first)
         is_reached = run.status is Status.CONVERGED
         return Training(layer.width, float(run.value[-1]) / zero, run.n_iter if is_reached else None)
 
@@ -128,7 +127,7 @@ class TrainableProblem:
         features = layer.operator(self.inputs)
         values, vectors = np.linalg.eigh(gram_matrix(features))
         parts = np.sum((vectors.T @ (features @ coef - self.targets)) ** 2, axis=1) / self.size
-        shrinkage = np.log1p(-_SHARE * np.clip(values / values[-1], 0.0, 1.0)) if values[-1] > 0.0 else np.zeros(len(values))
+        shrinkage = np.log1p(-SHARE * np.clip(values / values[-1], 0.0, 1.0)) if values[-1] > 0.0 else np.zeros(len(values))
 
         def loss(step: int) -> float:
             return float(np.exp(2 * step * shrinkage) @ parts)
