@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
-from underdetermined.estimators._penalized import Penalized
 from underdetermined.estimators._exponential_rows import choose_row_scale, remedy_for_rows, scaled_rows, with_constant
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._norms import root_mean_square_norm
+from underdetermined.estimators._penalized import Penalized
 from underdetermined.estimators._steps import Steps
 from underdetermined.estimators._targets import standardized_rows
 from underdetermined.estimators._versioned import Versioned

@@ -28,7 +28,7 @@ from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certi
 from underdetermined.estimators._two_layer_validation import Validation, held_out_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
-from underdetermined.joint import LazinessReport, draw_network, laziness_report
+from underdetermined.joint import JointCertificate, LazinessReport, draw_network, laziness_report
 from underdetermined.objectives import TwoLayer
 from underdetermined.solution import Status, Trajectory
 from underdetermined.weights import SAMPLERS
@@ -60,7 +60,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
     row_centre_: np.ndarray
     row_scale_: float
     alpha_: float
-    certificate_: Any
+    certificate_: JointCertificate | None
     certified_step_: int | None
     laziness_: LazinessReport
     trajectory_: Trajectory
@@ -217,7 +217,9 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if solver == "heavy-ball" and rate in ("cauchy", "certified"):
             raise ValueError(f"learning_rate={rate!r} is for solver='gd': pass 'auto' or a number")
         if rate == "certified" and self.alpha != 0.0:
-            raise ValueError(f"learning_rate='certified' is proved without a penalty: pass alpha=0 instead of {self.alpha!r}")
+            raise ValueError(
+                f"learning_rate='certified' is proved without a penalty: pass alpha=0 instead of {self.alpha!r}"
+            )
 
     def _problem(
         self,

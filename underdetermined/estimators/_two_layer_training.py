@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from underdetermined.estimators._penalized import Penalized
+from underdetermined.joint import JointCertificate, certify
 from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Trajectory
@@ -66,7 +67,7 @@ def _certified_rate(objective: TwoLayer) -> float:
     return float(certificate.learning_rate)
 
 
-def certificates(objective: TwoLayer, trajectory: Trajectory) -> tuple[Any, int | None]:
+def certificates(objective: TwoLayer, trajectory: Trajectory) -> tuple[JointCertificate | None, int | None]:
     """What holds from the start on, or else from the end, and the step that it speaks of.
 
     Parameters
@@ -83,7 +84,8 @@ def certificates(objective: TwoLayer, trajectory: Trajectory) -> tuple[Any, int 
     step : int or None
         The step.
     """
-    return None, None
+    if objective.targets.size > CERTIFIED_SIZE:
+        return None, None
     rates = trajectory.learning_rate
     rate = None if rates is None or not len(rates) else float(rates.max())
     first = certify(objective, learning_rate=rate)

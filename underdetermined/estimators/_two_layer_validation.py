@@ -39,10 +39,12 @@ def held_out_rows(inputs: np.ndarray, weight: np.ndarray | None, labels: Any, fr
     """
     present = np.arange(len(inputs)) if weight is None else np.flatnonzero(weight)
     first, group = group_rows(inputs[present])
+    # In an order of their own, so that the draw does not depend on that of the rows.
+    order = np.lexsort(inputs[present][first].T)
     classes = np.zeros(len(first)) if labels is None else np.asarray(labels)[present][first]
     rng, is_held = np.random.default_rng(seed), np.zeros(len(first), dtype=bool)
     for label in np.unique(classes):
-        members = rng.permutation(np.flatnonzero(classes == label))
+        members = rng.permutation(order[classes[order] == label])
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         is_held[members[:count]] = True
     if not is_held.any():
