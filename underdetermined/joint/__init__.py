@@ -12,12 +12,14 @@ from underdetermined.joint._curvature import curvature_bound
 from underdetermined.joint._draw import draw_network
 from underdetermined.joint._laziness import laziness_report
 from underdetermined.joint._laziness_result import LayerMovement, LazinessReport
+from underdetermined.joint._pl_path import PLPath
 from underdetermined.joint._population import population_tangent
 
 __all__ = [
     "JointCertificate",
     "LayerMovement",
     "LazinessReport",
+    "PLPath",
     "certify",
     "curvature_bound",
     "draw_network",

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._validation import check_count, check_number
-from underdetermined.activations import get_activation
+from underdetermined.activations import Activation, get_activation
 from underdetermined.features import FeatureMap
-from underdetermined.joint._initialisation import Deviations, deviations
+from underdetermined.joint._initialisation import deviations
 from underdetermined.weights import get_sampler
 
 # The last layer has a stream of its own, beside that of the weights of the same seed.
 _COEF = 1
-# Below this mean square of the pre-activations, for rows of mean square 1, Xavier is called too narrow.
+# Xavier is warned of where the share of the features that is not linear falls below this fraction of that of LeCun.
 _FLAT = 0.1
+_DEGREE = 20
 
 
 def draw_network(
@@ -78,11 +79,10 @@ def draw_network(
     network that holds for the first half.
 
     On rows of mean square 1 pre-activations have mean square u^2 d, which is 2 d / (d + m) for Xavier: a wide layer sees
-    the activation near 0 only. Beside its linear part, its part of degree p then has weight (u^2 d)^(p - 1) times that of
-    LeCun, to leading order, and so have the smallest eigenvalues of the Gram matrix. The warning comes where
-    u^2 d < 1/10, so m > 19 d without `weight_scale`: there quadratic parts have lost a factor of 10, cubic ones, the first
-    of an odd activation such as tanh, one of 100. It does not come for homogeneous activations, such as relu, which see no
-    scale.
+    the activation near 0 only, where it is a line, and the Gram matrix of more rows than inputs loses its rank. Of the
+    variance sum_j a_j^2 of a feature, j >= 1, with a_j the Hermite coefficients at that scale, those of j >= 2 are not
+    linear in the inputs. The warning comes where their share is less than a tenth of what it is at u^2 d = 1: with tanh
+    from m = 14 d on, with gelu from m = 85 d, never with homogeneous activations, such as relu, which see no scale.
 
     References
     ----------
@@ -100,8 +100,8 @@ def draw_network(
     spread, count = deviations(init, output, width, (n_inputs, n_outputs), weight_scale, coef_scale)
     bias = None if bias_scale is None else check_number(bias_scale, "bias_scale")
     seed = check_count(seed, "seed", low=0)
-    if init == "xavier" and activation.homogeneous is None:
-        _warn_if_flat(spread, n_inputs, width, weight_scale)
+    if init == "xavier":
+        _warn_if_flat(activation, spread.weights * sqrt(n_inputs), (n_inputs, width), weight_scale)
     weights, biases = draw(n_inputs, count, seed=seed)
     with np.errstate(over="ignore"):
         weights *= spread.weights
@@ -114,14 +114,21 @@ def draw_network(
     return FeatureMap(weights, None if bias is None else biases, activation, spread.scale), coef
 
 
-def _warn_if_flat(spread: Deviations, n_inputs: int, width: int, weight_scale: float) -> None:
-    """Warn where pre-activations of rows of mean square 1 are so small that the activation is a line there."""
-    size = spread.weights**2 * n_inputs
-    if size < _FLAT:
+def _warn_if_flat(activation: Activation, size: float, shape: tuple[int, int], weight_scale: float) -> None:
+    """Warn where pre-activations of root mean square `size` see so little of the activation that it is a line there."""
+    share, usual = (_nonlinear_share(activation, scale) for scale in (size, 1.0))
+    if share < _FLAT * usual:
         warnings.warn(
-            f"init='xavier' with {width} neurons and {n_inputs} inputs makes pre-activations of mean square {size:.2g} on "
-            "rows of mean square 1: the hidden layer is nearly linear and the smallest eigenvalues of its Gram matrix are "
-            f"about {size**2:.1g} of those of LeCun; pass init='lecun', or weight_scale={weight_scale / sqrt(size):.3g}",
+            f"init='xavier' with {shape[1]} neurons and {shape[0]} inputs makes pre-activations of mean square "
+            f"{size**2:.2g} on rows of mean square 1, so that {share:.2g} of the variance of the features is not linear in "
+            f"the inputs, beside {usual:.2g} with LeCun: pass init='lecun', or weight_scale={weight_scale / size:.3g}",
             UserWarning,
             stacklevel=3,
         )
+
+
+def _nonlinear_share(activation: Activation, scale: float) -> float:
+    """Share of the variance of sigma(scale g), g ~ N(0, 1), that is not linear in g."""
+    squares = activation.hermite_coefficients(_DEGREE, scale) ** 2
+    rest = squares[2:].sum()
+    return float(rest / (squares[1] + rest)) if rest else 0.0
