@@ -26,8 +26,8 @@ class Linearization:
     gram : callable
         ``gram()`` builds J J.T, shape (q, q), as a new and exactly symmetric array.
     output_gram : callable or None, default=None
-        ``output_gram()`` builds the mean over the k outputs of the (n, n) blocks of J J.T that belong to one of them, as a new
-        and exactly symmetric array: B such that J J.T is near B kron I_k where outputs hardly share parameters.
+        ``output_gram()`` builds the mean B over the k outputs of the (n, n) blocks of J J.T that belong to one of them, as a
+        new and exactly symmetric array: J J.T is near B kron I_k where tangents of different outputs hardly overlap.
     dense : callable or None, default=None
         ``dense()`` builds J as a new C-contiguous array of shape (q, p), for p < q.
     """

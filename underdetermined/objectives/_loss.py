@@ -18,3 +18,13 @@ def half_square(residual: NDArray[np.float64]) -> float:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return 0.5 * float(np.vdot(residual, residual))
+
+
+def quiet() -> np.errstate:
+    """Context in which overflow gives inf or nan without a warning, as in every method of an objective.
+
+    Returns
+    -------
+    errstate
+    """
+    return np.errstate(over="ignore", invalid="ignore")

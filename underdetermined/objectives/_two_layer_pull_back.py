@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from underdetermined.objectives._loss import quiet
 from underdetermined.objectives._tiles import outer
 from underdetermined.objectives._two_layer_layout import Layout
 from underdetermined.objectives._two_layer_tiles import TwoLayerTiles
@@ -13,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 
 class PullBack:
-    """J.T R of shape (p,), for a matrix R of shape (n, k): sums over blocks of rows.
+    """The gradient X.T (Phi' o (R V.T)), scale Phi.T R and 1.T R of a residual R, in the order of a `Layout`.
 
     Parameters
     ----------
@@ -32,34 +33,36 @@ class PullBack:
         self._total = np.zeros(layout.n_parameters)
         self._hidden, self._coef, self._intercept = layout.split(self._total)
 
-    def add(self, right: FloatArray, block: slice | None = None) -> None:
-        """Add the terms of some rows.
+    def add(self, rows: slice, right: FloatArray) -> None:
+        """Add the terms of a block of rows.
 
         Parameters
         ----------
+        rows : slice
+            One that the tiles have just yielded.
         right : ndarray of shape (rows, k)
             R, of these rows.
-        block : slice or None, default=None
-            Rows whose tiles are in the buffer; None for all rows.
         """
-        inputs, is_single = self._tiles.inputs if block is None else self._tiles.inputs[block], self._last.shape[1] == 1
-        first = 0 if block is None else block.start
-        with np.errstate(over="ignore", invalid="ignore"):
+        inputs, is_single = self._tiles.inputs[rows], right.shape[1] == 1
+        with quiet():
             if self._intercept is not None:
                 self._intercept += right.sum(axis=0)
             if is_single:
                 # One output: factors of the rows go to X, which is narrow, and those of the neurons come last.
                 inputs = right * inputs
 
-        def add(rows: slice, neurons: slice, values: FloatArray, derivatives: FloatArray | None) -> None:
-            local = slice(rows.start - first, rows.stop - first)
+        def use(index: int, values: FloatArray, derivatives: FloatArray) -> None:
+            neurons = self._tiles.panels[index]
             if self._coef is not None:
-                self._coef[neurons] += values.T @ right[local]
-            if self._hidden is not None and derivatives is not None:
-                factors = derivatives if is_single else outer(right[local], self._last[neurons]) * derivatives
-                self._hidden[:, neurons] += inputs[local].T @ factors
+                self._coef[neurons] += values.T @ right
+            if self._hidden is not None:
+                factors = derivatives
+                if not is_single:
+                    factors = outer(right, self._last[neurons])
+                    factors *= derivatives
+                self._hidden[:, neurons] += inputs.T @ factors
 
-        self._tiles.visit(add, block)
+        self._tiles.visit(rows, use)
 
     def result(self) -> FloatArray:
         """Return the sum; to be called once.
@@ -69,7 +72,7 @@ class PullBack:
         ndarray of shape (p,)
             A new array.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
+        with quiet():
             if self._hidden is not None and self._last.shape[1] == 1:
                 self._hidden *= self._last[:, 0]
             if self._coef is not None:

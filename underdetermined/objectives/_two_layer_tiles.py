@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from threading import Lock
 
 import numpy as np
@@ -10,21 +11,21 @@ from numpy.typing import NDArray
 
 from underdetermined.activations import Activation
 from underdetermined.blocks import run_tiles, single_threaded_blas, slices
+from underdetermined.objectives._loss import quiet
 
 FloatArray = NDArray[np.float64]
-Tile = tuple[FloatArray, FloatArray | None]
 
-# Neurons of a panel: a few for the threads, each wide enough for the BLAS. Rows of a block.
-NEURONS, ROWS = (256, 1024), (64, 256)
+# Neurons of a panel: a few panels for the threads, each wide enough for the BLAS. Fewest rows of a block.
+NEURONS, ROWS = (256, 1024), 64
 # Numbers of a block: few where that keeps it in the cache, and at most 128 MiB of activations and derivatives.
-CACHED, KEPT = 2**20, 2**24
+CACHED, KEPT = 2**18, 2**24
 
 
 class TwoLayerTiles:
-    """sigma(X W) and, if asked for, sigma'(X W), in panels of neurons and blocks of rows.
+    """sigma(X W) and sigma'(X W) in panels of neurons and blocks of rows.
 
     The cuts depend on n and m alone, and sums over tiles have one order, so that no bit depends on the number of threads.
-    Any number of threads may call the methods: they wait for each other while the buffer is being filled.
+    Any number of threads may call the methods: they wait for each other while tiles are being computed.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class TwoLayerTiles:
         sigma.
     n_jobs : int or None
         Threads.
-    with_derivative : bool
-        Whether sigma' is wanted.
+    with_derivatives : bool
+        Whether sigma' is wanted; without, there is an array of shape (rows, 0) in its place.
     keeps : bool, default=False
         Whether all tiles are to be kept where they fit in 128 MiB: then none is ever computed twice.
     """
@@ -49,114 +50,103 @@ class TwoLayerTiles:
         activation: Activation,
         n_jobs: int | None,
         *,
-        with_derivative: bool,
+        with_derivatives: bool,
         keeps: bool = False,
     ) -> None:
         n, m = len(inputs), hidden.shape[1]
-        self.inputs, self.hidden, self.n_jobs = inputs, hidden, n_jobs
-        self._activation = activation
-        count = 2 if with_derivative else 1
+        self.inputs, self.n_jobs = inputs, n_jobs
+        self._hidden, self._activation, self._with_derivatives = hidden, activation, with_derivatives
         self.panels = slices(m, min(NEURONS[1], max(NEURONS[0], -(-m // 512) * 64)))
-        height = min(n, ROWS[1], max(ROWS[0], CACHED // (count * m)), max(1, KEPT // (count * m)))
+        size = m * (1 + with_derivatives)
+        height = min(n, max(ROWS, CACHED // size), max(1, KEPT // size))
         self.blocks = slices(n, height)
-        self._keeps, self._done = keeps and count * n * m <= KEPT, False
+        self._keeps = keeps and n * size <= KEPT
+        # Starts of the blocks whose tiles are in the buffers.
+        self._ready: set[int] = set()
         self._lock = Lock()
-        size = n if self._keeps else height
-        self._buffers = [np.empty((count, size, part.stop - part.start)) for part in self.panels]
+        rows = n if self._keeps else height
+        self._buffers = [self._empty(rows, index) for index in range(len(self.panels))]
 
-    def _tile(self, rows: slice, index: int) -> Tile:
-        """A tile in its place in the buffer, computed unless it is there."""
-        place = self._place(rows, index)
-        if not self._done:
-            values, derivatives = place
-            np.matmul(self.inputs[rows], self.hidden[:, self.panels[index]], out=values)
-            if derivatives is None:
-                self._activation.apply(values)
-            else:
-                derivatives[:] = values
-                self._activation.apply_derivative(derivatives)
-                self._activation.apply(values)
-        return place
+    def _empty(self, n_rows: int, index: int) -> tuple[FloatArray, FloatArray]:
+        width = self.panels[index].stop - self.panels[index].start
+        return np.empty((n_rows, width)), np.empty((n_rows, width * self._with_derivatives))
 
-    def _place(self, rows: slice, index: int) -> Tile:
-        first = 0 if self._keeps else rows.start
-        found = self._buffers[index][:, rows.start - first : rows.stop - first]
-        return found[0], found[1] if len(found) == 2 else None
+    def _compute(self, rows: slice, index: int, values: FloatArray, derivatives: FloatArray) -> None:
+        np.matmul(self.inputs[rows], self._hidden[:, self.panels[index]], out=values)
+        if self._with_derivatives:
+            self._activation.apply_with_derivative(values, derivatives)
+        else:
+            self._activation.apply(values)
 
-    def sum_over_neurons(
-        self,
-        term: Callable[[slice, slice, FloatArray, FloatArray | None], FloatArray],
-        n_columns: int,
-        after: Callable[[slice, FloatArray], object] | None = None,
-    ) -> FloatArray:
-        """Sum of terms, each of one tile, finished block by block.
+    @property
+    def _is_complete(self) -> bool:
+        return self._keeps and len(self._ready) == len(self.blocks)
+
+    def each_block(self) -> Iterator[slice]:
+        """Go down the blocks of rows, with the BLAS held at one thread.
+
+        Yields
+        ------
+        slice
+            Rows, of which `visit` may be called until the next block is asked for.
+        """
+        with nullcontext() if self._is_complete else self._lock, single_threaded_blas():
+            yield from self.blocks
+
+    def visit(self, rows: slice, use: Callable[[int, FloatArray, FloatArray], object]) -> None:
+        """Visit the tiles of a block, a task for each panel.
 
         Parameters
         ----------
+        rows : slice
+            The block, one that `each_block` has just yielded.
+        use : callable
+            Called as ``use(index, values, derivatives)`` with the place of the panel in `panels`; what it writes must belong
+            to this panel alone.
+        """
+        first, is_ready = 0 if self._keeps else rows.start, rows.start in self._ready
+
+        def task(index: int) -> None:
+            values, derivatives = (array[rows.start - first : rows.stop - first] for array in self._buffers[index])
+            # Each thread has a floating-point state of its own.
+            with quiet():
+                if not is_ready:
+                    self._compute(rows, index, values, derivatives)
+                use(index, values, derivatives)
+
+        run_tiles(task, range(len(self.panels)), n_jobs=self.n_jobs)
+        self._ready = self._ready | {rows.start} if self._keeps else {rows.start}
+
+    def total(
+        self, rows: slice, term: Callable[[int, FloatArray, FloatArray], FloatArray], n_columns: int
+    ) -> FloatArray:
+        """Sum over the panels of a block.
+
+        Parameters
+        ----------
+        rows : slice
+            The block, one that `each_block` has just yielded.
         term : callable
-            ``term(rows, neurons, values, derivatives)`` returns an array of shape (rows, n_columns).
+            ``term(index, values, derivatives)`` returns an array of shape (rows, n_columns).
         n_columns : int
             Columns of the sum.
-        after : callable or None, default=None
-            Called as ``after(rows, total)`` with the sum of every block, when its tiles are in the buffer.
 
         Returns
         -------
-        ndarray of shape (n, n_columns)
+        ndarray of shape (rows, n_columns)
+            A new array.
         """
-        total = np.empty((len(self.inputs), n_columns))
-        with self._lock, single_threaded_blas():
-            for rows in self.blocks:
-                parts = np.empty((len(self.panels), rows.stop - rows.start, n_columns))
+        parts = np.empty((len(self.panels), rows.stop - rows.start, n_columns))
 
-                def task(index: int, rows: slice = rows, parts: FloatArray = parts) -> None:
-                    # Each thread has a floating-point state of its own.
-                    with np.errstate(over="ignore", invalid="ignore"):
-                        parts[index] = term(rows, self.panels[index], *self._tile(rows, index))
+        def use(index: int, values: FloatArray, derivatives: FloatArray) -> None:
+            parts[index] = term(index, values, derivatives)
 
-                run_tiles(task, range(len(self.panels)), n_jobs=self.n_jobs)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    np.sum(parts, axis=0, out=total[rows])
-                if after is not None:
-                    after(rows, total[rows])
-            self._done = self._keeps
-        return total
+        self.visit(rows, use)
+        with quiet():
+            return parts.sum(axis=0)
 
-    def visit(
-        self, add: Callable[[slice, slice, FloatArray, FloatArray | None], object], block: slice | None = None
-    ) -> None:
-        """Visit tiles; a panel belongs to one thread, which goes down the rows.
-
-        Parameters
-        ----------
-        add : callable
-            Called as ``add(rows, neurons, values, derivatives)``; what it writes must belong to the neurons.
-        block : slice or None, default=None
-            Rows whose tiles are in the buffer, while it is held; None visits all rows.
-        """
-        if block is None and not self._done:
-            with self._lock, single_threaded_blas():
-                self._visit(add, self.blocks, self._tile)
-                self._done = self._keeps
-        else:
-            self._visit(add, [block or slice(0, len(self.inputs))], self._place)
-
-    def _visit(
-        self,
-        add: Callable[[slice, slice, FloatArray, FloatArray | None], object],
-        blocks: list[slice],
-        found: Callable[[slice, int], Tile],
-    ) -> None:
-        def task(index: int) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                for rows in blocks:
-                    add(rows, self.panels[index], *found(rows, index))
-
-        with single_threaded_blas():
-            run_tiles(task, range(len(self.panels)), n_jobs=self.n_jobs)
-
-    def panel(self, index: int) -> Tile:
-        """All rows of one panel.
+    def panel(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """All rows of a panel.
 
         Parameters
         ----------
@@ -165,14 +155,16 @@ class TwoLayerTiles:
 
         Returns
         -------
-        values : ndarray of shape (n, t)
+        values, derivatives : ndarray of shape (n, t)
             Not to be written to.
-        derivatives : ndarray of shape (n, t) or None
-            Likewise.
         """
-        if self._done:
-            return self._place(slice(0, len(self.inputs)), index)
-        with self._lock, single_threaded_blas():
-            tiles = [[np.array(part) for part in self._tile(rows, index) if part is not None] for rows in self.blocks]
-        found = [np.concatenate(parts) for parts in zip(*tiles, strict=True)]
-        return found[0], found[1] if len(found) == 2 else None
+        if self._is_complete:
+            return self._buffers[index]
+        found = self._empty(len(self.inputs), index)
+
+        def task(rows: slice) -> None:
+            with quiet():
+                self._compute(rows, index, *(array[rows] for array in found))
+
+        run_tiles(task, self.blocks, n_jobs=self.n_jobs)
+        return found

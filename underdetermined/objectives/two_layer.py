@@ -13,6 +13,7 @@ from underdetermined._validation import as_float, check_finite, check_no_row_shi
 from underdetermined.features import FeatureMap
 from underdetermined.objectives._hidden_layer import HiddenLayerLoss
 from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives._loss import quiet
 from underdetermined.objectives._two_layer_jacobian import TwoLayerJacobian
 from underdetermined.objectives._two_layer_layout import Layout
 from underdetermined.objectives._two_layer_pull_back import PullBack
@@ -51,7 +52,7 @@ class TwoLayer(HiddenLayerLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, shapes do not fit, the activation has no derivative, or the feature map has a row shift.
+        If an argument is not finite, shapes do not fit, the activation has no derivative, or there is a row shift.
     OverflowError
         If scale times coef overflows.
 
@@ -97,7 +98,9 @@ class TwoLayer(HiddenLayerLoss):
             n_outputs = self.targets.shape[1]
             intercept = np.array(as_float(self.intercept, "intercept"), dtype=np.float64)
             if intercept.shape not in ((), (n_outputs,)):
-                raise ValueError(f"intercept has shape {intercept.shape}: pass a number or one for each output, ({n_outputs},)")
+                raise ValueError(
+                    f"intercept has shape {intercept.shape}: pass a number, or one for each output, shape ({n_outputs},)"
+                )
             check_finite(intercept, "intercept")
             object.__setattr__(self, "intercept", np.array(np.broadcast_to(intercept, (n_outputs,))))
 
@@ -186,30 +189,31 @@ class TwoLayer(HiddenLayerLoss):
             bias if intercept is None else intercept,
         )
 
-    def _tiles(self, hidden: FloatArray, *, with_derivative: bool, keeps: bool = False) -> TwoLayerTiles:
-        layer = self.feature_map
-        return TwoLayerTiles(
-            self._inputs, hidden, layer.activation, layer.n_jobs, with_derivative=with_derivative, keeps=keeps
-        )
+    def _tiles(self, hidden: FloatArray, *, keeps: bool = False) -> TwoLayerTiles:
+        # Derivatives even where a loss needs none, so that it is the same to the last bit everywhere.
+        wanted, layer = self._layout.has_hidden, self.feature_map
+        return TwoLayerTiles(self._inputs, hidden, layer.activation, layer.n_jobs, with_derivatives=wanted, keeps=keeps)
 
     def _residual(
         self, tiles: TwoLayerTiles, last: FloatArray, intercept: FloatArray | None, product: PullBack | None = None
     ) -> FloatArray:
-        def term(rows: slice, neurons: slice, values: FloatArray, derivatives: FloatArray | None) -> FloatArray:
-            return values @ last[neurons]
+        def term(index: int, values: FloatArray, _: FloatArray) -> FloatArray:
+            return values @ last[tiles.panels[index]]
 
-        def after(rows: slice, total: FloatArray) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):
+        residual = np.empty(self.targets.shape)
+        for rows in tiles.each_block():
+            outputs = tiles.total(rows, term, last.shape[1])
+            with quiet():
                 if intercept is not None:
-                    total += intercept
-                total -= self.targets[rows]
-                if product is not None:
-                    product.add(self.sample_weight[rows, np.newaxis] * total, rows)
-
-        return tiles.sum_over_neurons(term, last.shape[1], after)
+                    outputs += intercept
+                np.subtract(outputs, self.targets[rows], out=residual[rows])
+                weighted = self.sample_weight[rows, np.newaxis] * residual[rows]
+            if product is not None:
+                product.add(rows, weighted)
+        return residual
 
     def _scaled(self, coef: FloatArray) -> FloatArray:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with quiet():
             return self._scale * coef
 
     def residual(self, theta: ArrayLike) -> FloatArray:
@@ -225,7 +229,7 @@ class TwoLayer(HiddenLayerLoss):
         ndarray of shape (n, k)
         """
         hidden, coef, intercept = self._parts(theta)
-        return self._residual(self._tiles(hidden, with_derivative=False), self._scaled(coef), intercept)
+        return self._residual(self._tiles(hidden), self._scaled(coef), intercept)
 
     def value_and_gradient(self, theta: ArrayLike) -> tuple[float, FloatArray]:
         """Loss and gradient from one pass over the rows.
@@ -247,7 +251,7 @@ class TwoLayer(HiddenLayerLoss):
             Its gradient.
         """
         hidden, coef, intercept = self._parts(theta)
-        tiles, last = self._tiles(hidden, with_derivative=self._layout.has_hidden), self._scaled(coef)
+        tiles, last = self._tiles(hidden), self._scaled(coef)
         product = PullBack(tiles, self._layout, last, self._scale)
         residual = self._residual(tiles, last, intercept, product)
         return self._loss(residual), product.result()
@@ -255,8 +259,8 @@ class TwoLayer(HiddenLayerLoss):
     def linearize(self, theta: ArrayLike) -> Linearization:
         """Weighted residual rho, its Jacobian and the tangent Gram matrix.
 
-        With t_i = sqrt(s_i): rho_(ia) = t_i (f(x_i) - y_i)_a, and J has t_i v_ra Phi'_ir x_ij for the weight (j, r), 1 in place of
-        x_ij for the bias r, t_i scale_r Phi_ir for the coefficient (r, a), t_i for c_a. So the gradient is J.T rho.
+        With t_i = sqrt(s_i): rho_(ia) = t_i (f(x_i) - y_i)_a, and J has t_i v_ra Phi'_ir x_ij for the weight (j, r), 1 in
+        place of x_ij for the bias r, t_i scale_r Phi_ir for the coefficient (r, a), t_i for c_a. The gradient is J.T rho.
 
         Parameters
         ----------
@@ -271,10 +275,10 @@ class TwoLayer(HiddenLayerLoss):
         """
         # A copy: the operator outlives this call, and theta may be written to.
         hidden, coef, intercept = self._parts(np.array(theta, dtype=np.float64))
-        tiles = self._tiles(hidden, with_derivative=self._layout.has_hidden, keeps=True)
+        tiles = self._tiles(hidden, keeps=True)
         root, last = np.sqrt(self.sample_weight)[:, np.newaxis], self._scaled(coef)
         residual = self._residual(tiles, last, intercept)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with quiet():
             weighted = root * residual
         jacobian = TwoLayerJacobian(tiles, self._layout, root, last, self._scale)
         return Linearization(weighted.ravel(), jacobian, jacobian.gram, jacobian.output_gram, jacobian.dense)
