@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigvalsh
 
 from underdetermined._decrease import repeated_rows
-from underdetermined._linalg import EPS, column_norms
-from underdetermined._validation import check_memory, check_number
+from underdetermined._linalg import EPS
+from underdetermined._validation import check_number
 from underdetermined.joint._certificate import JointCertificate
 from underdetermined.joint._curvature import measure_curvature, missing_bound, parameters_of
 from underdetermined.joint._rounding import rounding_errors
+from underdetermined.joint._tangent_spectrum import TangentSpectrum, on_positive_rows, tangent_spectrum
 from underdetermined.joint._worst_path import WorstPath
 from underdetermined.objectives import TwoLayer
 
@@ -90,77 +90,76 @@ def certify(
     parameters = parameters_of(objective, theta)
     if learning_rate is not None:
         learning_rate = check_number(learning_rate, "learning_rate", low_open=True)
-    kept = objective.sample_weight > 0.0
-    rows = objective
-    if not kept.all():
-        rows = replace(
-            objective, X=objective.X[kept], targets=objective.targets[kept], sample_weight=objective.sample_weight[kept]
-        )
-    reason = missing_bound(objective) or repeated_rows(rows.X, np.flatnonzero(kept))
-    n, k = rows.targets.shape
-    if reason is None and n * k > rows.n_parameters:
-        reason = f"{n * k} residuals and {rows.n_parameters} parameters: the tangent matrix is singular; take more neurons."
+    return issue(objective, parameters, learning_rate)
+
+
+def issue(
+    objective: TwoLayer, parameters: FloatArray, learning_rate: float | None = None, spectrum: TangentSpectrum | None = None
+) -> JointCertificate:
+    """Certify, from the spectrum of the tangent matrix where it is known already.
+
+    Parameters
+    ----------
+    objective : TwoLayer
+        The loss.
+    parameters : ndarray of shape (p,)
+        Parameters.
+    learning_rate : float or None, default=None
+        Largest learning rate.
+    spectrum : TangentSpectrum or None, default=None
+        That of these parameters; None: it is computed.
+
+    Returns
+    -------
+    JointCertificate
+    """
+    kept = np.flatnonzero(objective.sample_weight > 0.0)
+    q, p = kept.size * objective.targets.shape[1], objective.n_parameters
+    reason = missing_bound(objective) or repeated_rows(objective.X[kept], kept)
+    if reason is None and q > p:
+        reason = f"There are {q} residuals and {p} parameters: the tangent matrix is singular; take more neurons."
     if reason is not None:
         return _refusal(reason, learning_rate)
-    check_memory(8 * 2 * (n * k) ** 2, f"a certificate of {n} rows and {k} outputs")
-    found = _measure(rows, parameters)
-    if isinstance(found, str):
-        return _refusal(found, learning_rate)
-    return _conclude(rows, found, learning_rate)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """The path from these parameters, the residual as it was computed, and what is known of the eigenvalue there."""
-
-    path: WorstPath
-    norm: float
-    eigenvalue: float
-    margin: float
-
-
-def _measure(objective: TwoLayer, parameters: FloatArray) -> _Start | str:
-    """Constants of the theorem at these parameters, or why there are none."""
+    objective = on_positive_rows(objective)
+    spectrum = tangent_spectrum(objective, parameters) if spectrum is None else spectrum
     hidden, coef, _ = objective.network(parameters)
     last = np.reshape(hidden.scale, (-1, 1)) * coef
-    linearization = objective.linearize(parameters)
-    with np.errstate(over="ignore", invalid="ignore"):
-        norm = float(column_norms(linearization.residual[:, np.newaxis])[0])
-        gram = linearization.gram()
-        trace = float(np.einsum("ii->", gram))
     errors = rounding_errors(objective, hidden, last)
+    trace, norm = spectrum.trace, spectrum.residual_norm
     if not np.isfinite([trace, norm, *errors]).all() or 0.0 < trace < _SMALL:
-        return "The tangent matrix or the residual is out of the range of float64: rescale the rows or the network."
-    values = eigvalsh(gram, check_finite=False, overwrite_a=True)
-    margin = 2 * (len(values) + sum(hidden.weights.shape) + 8) * EPS * trace
-    low = float(np.sqrt(max(values[0] - margin, 0.0))) - errors[0]
-    high = float(np.sqrt(values[-1] + margin)) + errors[0]
-    curvature = measure_curvature(objective, last)
-    path = WorstPath(curvature, (norm + errors[1]) * (1.0 + 16.0 * EPS), max(low, 0.0), high)
-    return _Start(path, norm, float(values[0]), margin + 2.0 * errors[0] * float(np.sqrt(trace)))
+        reason = "The tangent matrix or the residual is out of the range of float64: rescale the rows or the network."
+        return _refusal(reason, learning_rate)
+    margin = 2 * (q + sum(hidden.weights.shape) + 8) * EPS * trace
+    low = float(np.sqrt(max(spectrum.values[0] - margin, 0.0))) - errors[0]
+    high = float(np.sqrt(spectrum.values[-1] + margin)) + errors[0]
+    residual = (norm + errors[1]) * (1.0 + 16.0 * EPS)
+    path = WorstPath(measure_curvature(objective, last), residual, max(low, 0.0), high)
+    if low > 0.0:
+        return _conclude(objective, path, norm, learning_rate)
+    rounding = margin + 2.0 * errors[0] * float(np.sqrt(trace))
+    reason = _singular(objective) or (
+        f"The smallest eigenvalue of the tangent matrix is {spectrum.values[0]:.3g}, and rounding may be {rounding:.3g}: "
+        "not certifiable in this precision; take more neurons, larger hidden weights or another activation."
+    )
+    return _refusal(reason, learning_rate, **_constants(path, norm))
 
 
-def _conclude(objective: TwoLayer, start: _Start, learning_rate: float | None) -> JointCertificate:
-    """Apply the theorem to bounds of the constants."""
-    begin = start.path
-    known = {
-        "residual_norm": start.norm,
-        "smallest_singular_value": begin.lowest,
-        "largest_singular_value": begin.highest,
-        "curvature": float(begin.curvature.at(np.zeros(1))[0]),
+def _constants(path: WorstPath, norm: float) -> dict[str, float]:
+    return {
+        "residual_norm": norm,
+        "smallest_singular_value": path.lowest,
+        "largest_singular_value": path.highest,
+        "curvature": float(path.curvature.at(np.zeros(1))[0]),
     }
-    if begin.lowest <= 0.0:
-        reason = _singular(objective) or (
-            f"The smallest eigenvalue of the tangent matrix is {start.eigenvalue:.3g}, and rounding may be "
-            f"{start.margin:.3g}: not certifiable in this precision; take more neurons, larger hidden weights or another "
-            "activation."
-        )
-        return _refusal(reason, learning_rate, **known)
-    known["width_needed"] = _width_needed(objective, begin)
+
+
+def _conclude(objective: TwoLayer, begin: WorstPath, norm: float, learning_rate: float | None) -> JointCertificate:
+    """Apply the theorem to bounds of the constants."""
+    known = {**_constants(begin, norm), "width_needed": _width_needed(objective, begin)}
     if begin.h >= 1.0:
         needed = known["width_needed"]
         neurons = f"more neurons, about {needed:.2g}" if np.isfinite(needed) else "smaller targets"
-        reason = f"h = {begin.h:.3g} is not below 1: train on from the residual of norm {start.norm:.3g}, or take {neurons}."
+        reason = f"h = {begin.h:.3g} is not below 1: train on from the residual of norm {norm:.3g}, or take {neurons}."
         return _refusal(reason, learning_rate, **known, h=begin.h)
     # Up to here steps are as good as infinitely small ones.
     full = (1.0 - 16.0 * EPS) / begin.top**2
@@ -173,14 +172,14 @@ def _conclude(objective: TwoLayer, start: _Start, learning_rate: float | None) -
     decrease = path.efficiency * step * path.end**2
     return JointCertificate(
         is_certified=True,
-        reason=f"h = {path.h:.3g} is below 1, for a residual of norm {start.norm:.3g}.",
+        reason=f"h = {path.h:.3g} is below 1, for a residual of norm {norm:.3g}.",
         h=path.h,
         distance=path.distance,
         pl_constant=path.end**2,
         learning_rate=step,
         relative_step=step * path.top**2,
         max_learning_rate=max(full, step),
-        rate=decrease * (2.0 - decrease),
+        rate=(1.0 - 4.0 * EPS) * decrease * (2.0 - decrease),
         newton_residuals=newton,
         **known,
     )

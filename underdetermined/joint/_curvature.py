@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """beta(l) = max_r (p_r(l) + (p_r(l)^2 + 4 q_r^2)^(1/2)) / 2 with p_r(l) = bending_r + growth_r l after a path of length l.
+    """beta(l) = max_r (p_r + (p_r^2 + 4 q_r^2)^(1/2)) / 2, p_r = bending_r + growth_r l, after a path of length l.
 
     It is non-decreasing and convex. Neurons that no l makes the largest are left out.
 
@@ -105,7 +105,7 @@ def missing_bound(objective: TwoLayer) -> str | None:
     activation = objective.feature_map.activation
     if objective.layers != "last" and activation.curvature is None:
         what = "has a kink" if activation.kinks else "is not known to have a Lipschitz continuous derivative"
-        return f"The activation {activation} {what}: nothing bounds the change of the Jacobian; take a smooth one like 'tanh'."
+        return f"The activation {activation} {what}: nothing bounds the change of the Jacobian; take one like 'tanh'."
     if objective.layers == "both" and activation.lipschitz is None:
         return f"The activation {activation} has no bounded slope: train one layer alone, or take one like 'tanh'."
     if activation.curvature is None and activation.lipschitz is None:
