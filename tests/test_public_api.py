@@ -25,6 +25,8 @@ EXPORTED = [
     "SparseReLURegressor",
     "Spectrum",
     "Status",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
     "WidthBound",
     "attainable_rank",
     "compare_activations",

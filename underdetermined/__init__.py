@@ -4,7 +4,7 @@ A network whose hidden layer is random and wide is a linear system with more unk
 equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
 spectrum how gradient descent would train it, which targets it can never fit and how wide it must be, and offers the
 result as scikit-learn estimators. Networks that a bias makes sparse are trained at the cost of their active neurons,
-networks of exponentials by Gauss-Newton steps.
+networks of exponentials, and both layers of smooth networks, by Gauss-Newton steps.
 """
 
 __version__ = "0.1.0"
@@ -23,6 +23,8 @@ from underdetermined.estimators import (
     RandomFeatures,
     SparseReLUClassifier,
     SparseReLURegressor,
+    TwoLayerClassifier,
+    TwoLayerRegressor,
 )
 from underdetermined.features import FeatureMap, FeatureOperator
 from underdetermined.gram import gram_matrix, ntk_matrix
@@ -50,6 +52,8 @@ __all__ = [
     "SparseReLURegressor",
     "Spectrum",
     "Status",
+    "TwoLayerClassifier",
+    "TwoLayerRegressor",
     "WidthBound",
     "attainable_rank",
     "compare_activations",
