@@ -80,7 +80,7 @@ class JointCertificate(CertifiedDecrease):
         shown = {name: value for name, value in asdict(self).items() if isinstance(value, float)}
         numbers = ", ".join(f"{name}={value:.3g}" for name, value in shown.items())
         return (
-            f"JointCertificate(is_certified={self.is_certified}, is_newton_certified={self.is_newton_certified}, "
+            f"{type(self).__name__}(is_certified={self.is_certified}, is_newton_certified={self.is_newton_certified}, "
             f"reason={self.reason!r}, {numbers})"
         )
 
@@ -138,6 +138,4 @@ class JointCertificate(CertifiedDecrease):
         """
         known = {**asdict(self), "is_newton_certified": self.is_newton_certified}
         known["newton_residuals"] = list(self.newton_residuals)
-        return {
-            name: None if isinstance(value, float) and not isfinite(value) else value for name, value in known.items()
-        }
+        return {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in known.items()}

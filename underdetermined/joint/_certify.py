@@ -11,6 +11,7 @@ from underdetermined._decrease import repeated_rows
 from underdetermined._linalg import EPS
 from underdetermined._validation import check_number
 from underdetermined.joint._certificate import JointCertificate
+from underdetermined.joint._conclusion import conclude, refuse
 from underdetermined.joint._curvature import measure_curvature, missing_bound, parameters_of
 from underdetermined.joint._rounding import rounding_errors
 from underdetermined.joint._tangent_spectrum import TangentSpectrum, on_positive_rows, tangent_spectrum
@@ -20,12 +21,12 @@ from underdetermined.objectives import TwoLayer
 FloatArray = NDArray[np.float64]
 
 # Sums of squares below this may have lost terms to underflow.
-_SMALL, _WIDEST = 1e-280, 1e30
+_SMALL = 1e-280
+# Widths are extrapolated so far, and to such a factor.
+_WIDEST, _NEAR = 1e30, 1.001
 
 
-def certify(
-    objective: TwoLayer, theta: ArrayLike | None = None, *, learning_rate: float | None = None
-) -> JointCertificate:
+def certify(objective: TwoLayer, theta: ArrayLike | None = None, *, learning_rate: float | None = None) -> JointCertificate:
     """Prove, for the network at hand, that gradient descent fits the targets, and bound its path.
 
     With J the Jacobian of the weighted residual rho, sigma_0 its smallest singular value and beta(l) a bound on how fast J
@@ -115,7 +116,7 @@ def issue(
     """
     kept = np.flatnonzero(objective.sample_weight > 0.0)
     q, p = kept.size * objective.targets.shape[1], objective.n_parameters
-    reason = missing_bound(objective) or repeated_rows(objective.X[kept], kept)
+    reason = missing_bound(objective.feature_map.activation, objective.layers) or repeated_rows(objective.X[kept], kept)
     if reason is None and q > p:
         reason = f"There are {q} residuals and {p} parameters: the tangent matrix is singular; take more neurons."
     if reason is not None:
@@ -135,54 +136,16 @@ def issue(
     residual = (norm + errors[1]) * (1.0 + 16.0 * EPS)
     path = WorstPath(measure_curvature(objective, last), residual, max(low, 0.0), high)
     if low > 0.0:
-        return _conclude(objective, path, norm, learning_rate)
+        needed = _width_needed(objective, path)
+        neurons = f"take more neurons, about {needed:.2g}" if np.isfinite(needed) else "take smaller targets"
+        advice = f"train on from the residual of norm {norm:.3g}, or {neurons}"
+        return JointCertificate(width_needed=needed, **conclude(path, norm, learning_rate, advice))
     rounding = margin + 2.0 * errors[0] * float(np.sqrt(trace))
     reason = _singular(objective) or (
         f"The smallest eigenvalue of the tangent matrix is {spectrum.values[0]:.3g}, and rounding may be {rounding:.3g}: "
         "not certifiable in this precision; take more neurons, larger hidden weights or another activation."
     )
-    return _refusal(reason, learning_rate, **_constants(path, norm))
-
-
-def _constants(path: WorstPath, norm: float) -> dict[str, float]:
-    return {
-        "residual_norm": norm,
-        "smallest_singular_value": path.lowest,
-        "largest_singular_value": path.highest,
-        "curvature": float(path.curvature.at(np.zeros(1))[0]),
-    }
-
-
-def _conclude(objective: TwoLayer, begin: WorstPath, norm: float, learning_rate: float | None) -> JointCertificate:
-    """Apply the theorem to bounds of the constants."""
-    known = {**_constants(begin, norm), "width_needed": _width_needed(objective, begin)}
-    if begin.h >= 1.0:
-        needed = known["width_needed"]
-        neurons = f"more neurons, about {needed:.2g}" if np.isfinite(needed) else "smaller targets"
-        reason = f"h = {begin.h:.3g} is not below 1: train on from the residual of norm {norm:.3g}, or take {neurons}."
-        return _refusal(reason, learning_rate, **known, h=begin.h)
-    # Up to here steps are as good as infinitely small ones.
-    full = (1.0 - 16.0 * EPS) / begin.top**2
-    step = full if learning_rate is None else learning_rate
-    path = begin if step <= full else begin.at(step)
-    newton = begin.newton()
-    if path is None:
-        reason = f"learning_rate={learning_rate:.3g} is too large to be certified: pass {full:.3g} or less."
-        return _refusal(reason, learning_rate, **known, h=begin.h, max_learning_rate=full, newton_residuals=newton)
-    decrease = path.efficiency * step * path.end**2
-    return JointCertificate(
-        is_certified=True,
-        reason=f"h = {path.h:.3g} is below 1, for a residual of norm {norm:.3g}.",
-        h=path.h,
-        distance=path.distance,
-        pl_constant=path.end**2,
-        learning_rate=step,
-        relative_step=step * path.top**2,
-        max_learning_rate=max(full, step),
-        rate=(1.0 - 4.0 * EPS) * decrease * (2.0 - decrease),
-        newton_residuals=newton,
-        **known,
-    )
+    return _refusal(reason, learning_rate, path, norm)
 
 
 def _width_needed(objective: TwoLayer, path: WorstPath) -> float:
@@ -191,7 +154,7 @@ def _width_needed(objective: TwoLayer, path: WorstPath) -> float:
     has_growing_layer = objective.layers != "hidden" and scale.ndim == 0 and scale == 1.0
     # No fewer neurons than have as many parameters as there are residuals.
     low, high = objective.targets.size / objective.n_parameters, _WIDEST
-    for _ in range(100):
+    while high > _NEAR * low:
         times = (low * high) ** 0.5
         lowest = path.lowest * (times**0.5 if has_growing_layer else 1.0)
         curvature = path.curvature.widened(times**-0.5, 1.0 if has_growing_layer else times**-0.5)
@@ -216,11 +179,7 @@ def _singular(objective: TwoLayer) -> str | None:
     return None
 
 
-def _refusal(reason: str, learning_rate: float | None, **known: object) -> JointCertificate:
-    """A certificate that certifies nothing."""
-    unknown = dict.fromkeys(("curvature", "residual_norm", "largest_singular_value"), np.nan)
-    nothing = dict.fromkeys(("h", "distance", "relative_step", "width_needed"), np.inf)
-    none = dict.fromkeys(("smallest_singular_value", "pl_constant", "max_learning_rate", "rate"), 0.0)
-    values = {**unknown, **nothing, **none, "newton_residuals": (), **known}
-    rate = 0.0 if learning_rate is None else learning_rate
-    return JointCertificate(is_certified=False, reason=reason, learning_rate=rate, **values)  # type: ignore[arg-type]
+def _refusal(
+    reason: str, learning_rate: float | None, path: WorstPath | None = None, norm: float = np.nan
+) -> JointCertificate:
+    return JointCertificate(width_needed=float(np.inf), **refuse(reason, learning_rate, path, norm))

@@ -10,6 +10,7 @@ from scipy.linalg import eigvalsh, svdvals
 
 from underdetermined._linalg import EPS, column_norms
 from underdetermined._validation import as_float, check_finite, check_memory, check_number
+from underdetermined.activations import Activation
 from underdetermined.objectives import TwoLayer
 
 FloatArray = NDArray[np.float64]
@@ -89,24 +90,25 @@ class Curvature:
         return Curvature(bending * self.bending, rest * self.growth, rest * self.mixing)
 
 
-def missing_bound(objective: TwoLayer) -> str | None:
+def missing_bound(activation: Activation, layers: str) -> str | None:
     """Why an activation has no bound on the curvature, in one sentence.
 
     Parameters
     ----------
-    objective : TwoLayer
-        The loss.
+    activation : Activation
+        The activation.
+    layers : str
+        Which layers are trained.
 
     Returns
     -------
     str or None
         None where there is a bound.
     """
-    activation = objective.feature_map.activation
-    if objective.layers != "last" and activation.curvature is None:
+    if layers != "last" and activation.curvature is None:
         what = "has a kink" if activation.kinks else "is not known to have a Lipschitz continuous derivative"
         return f"The activation {activation} {what}: nothing bounds the change of the Jacobian; take one like 'tanh'."
-    if objective.layers == "both" and activation.lipschitz is None:
+    if layers == "both" and activation.lipschitz is None:
         return f"The activation {activation} has no bounded slope: train one layer alone, or take one like 'tanh'."
     if activation.curvature is None and activation.lipschitz is None:
         return f"The activation {activation} has no bounded slope: nothing bounds rounding; take one like 'tanh'."
@@ -127,21 +129,37 @@ def measure_curvature(objective: TwoLayer, last: FloatArray) -> Curvature:
     -------
     Curvature
     """
-    layer, activation = objective.feature_map, objective.feature_map.activation
-    if objective.layers == "last":
-        return Curvature(*np.zeros((3, 1)))
-    rows = objective.X
-    if layer.biases is not None:
-        rows = np.column_stack([rows, np.ones(len(rows))])
-    first, second = row_moments(rows, objective.sample_weight)
+    layer, layers = objective.feature_map, objective.layers
     lengths = (1.0 + 16.0 * EPS) * column_norms(last.T)
-    bending = float(activation.curvature or 0.0) * second * lengths
-    if objective.layers == "hidden":
-        return Curvature(np.array([bending.max()]), np.zeros(1), np.zeros(1))
     scales = np.broadcast_to(np.abs(np.asarray(layer.scale, dtype=np.float64)), lengths.shape)
+    if layers == "last":
+        return Curvature(*np.zeros((3, 1)))
+    moments = row_moments(objective.X, objective.sample_weight, has_biases=layer.biases is not None)
+    return curvature_of(layer.activation, moments, lengths, scales if layers == "both" else 0.0 * scales)
+
+
+def curvature_of(activation: Activation, moments: tuple[float, float], lengths: FloatArray, scales: FloatArray) -> Curvature:
+    """Evaluate the bound from the numbers that it depends on.
+
+    Parameters
+    ----------
+    activation : Activation
+        One that has a bound.
+    moments : tuple of two float
+        Those of the rows, from `row_moments`.
+    lengths : ndarray of shape (m,)
+        The |v_r|.
+    scales : ndarray of shape (m,)
+        The scales of the neurons; 0 where the last layer stays.
+
+    Returns
+    -------
+    Curvature
+    """
     kept = _not_dominated(lengths, scales)
-    growth = float(activation.curvature or 0.0) * second * scales[kept]
-    return Curvature(bending[kept], growth, float(activation.lipschitz or 0.0) * first * scales[kept])
+    bend = float(activation.curvature or 0.0) * moments[1]
+    mixing = float(activation.lipschitz or 0.0) * moments[0]
+    return Curvature(bend * lengths[kept], bend * scales[kept], mixing * scales[kept])
 
 
 def _not_dominated(first: FloatArray, second: FloatArray) -> NDArray[np.intp]:
@@ -151,21 +169,24 @@ def _not_dominated(first: FloatArray, second: FloatArray) -> NDArray[np.intp]:
     return order[np.concatenate([[True], best[1:] > best[:-1]])]
 
 
-def row_moments(rows: FloatArray, weight: FloatArray) -> tuple[float, float]:
+def row_moments(X: FloatArray, weight: FloatArray, *, has_biases: bool) -> tuple[float, float]:
     """|S X|_2 and the largest (sum_i s_i <u, x_i>^4)^(1/2) that a certain eigenvalue allows for |u| = 1.
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d)
+    X : ndarray of shape (n, d)
         The x_i.
     weight : ndarray of shape (n,)
         The s_i; S is the diagonal matrix of their square roots.
+    has_biases : bool
+        Whether a column of ones is appended.
 
     Returns
     -------
     first, second : float
         Bounds from above, rounding included. The second is the root of the largest eigenvalue of S (G o G) S, G = X X.T.
     """
+    rows = np.column_stack([X, np.ones(len(X))]) if has_biases else X
     n, d = rows.shape
     check_memory(3 * 8 * n * n, f"squared inner products of {n} rows")
     unit = float(np.abs(rows).max(initial=0.0)) or 1.0
@@ -185,55 +206,56 @@ def row_moments(rows: FloatArray, weight: FloatArray) -> tuple[float, float]:
 def curvature_bound(objective: TwoLayer, theta: ArrayLike | None = None, *, radius: float = 0.0) -> float:
     """Bound on how fast the Jacobian of the weighted residual changes, in the spectral norm.
 
-    With v_r the output weights, s_r the scales, S the square roots of the sample weights and G the Gram matrix of the rows
-    (with a one appended where biases are trained), for both layers
+        With v_r the output weights, s_r the scales, S the square roots of the sample weights and G the Gram matrix of the rows
+        (with a one appended where biases are trained), for both layers
 
-        beta = max_r (p_r + (p_r^2 + 4 q_r^2)^(1/2)) / 2,   p_r = sup|f''| |S (G o G) S|^(1/2) (|v_r| + |s_r| radius),
-                                                            q_r = sup|f'| |S X| |s_r|.
+            beta = max_r (p_r + (p_r^2 + 4 q_r^2)^(1/2)) / 2,   p_r = sup|f''| |S (G o G) S|^(1/2) (|v_r| + |s_r| radius),
+                                                                q_r = sup|f'| |S X| |s_r|.
 
-    It is the largest p_r of radius 0 for the hidden layer alone, and 0 for the last.
+        It is the largest p_r of radius 0 for the hidden layer alone, and 0 for the last.
 
-    Parameters
-    ----------
-    objective : TwoLayer
-        Rows, weights of the rows, network, and the layers that are trained.
-    theta : array_like of shape (p,) or None, default=None
-        Parameters; None: those at the start.
-    radius : float, default=0.0
-        The bound holds within this distance of `theta`.
+        Parameters
+        ----------
+        objective : TwoLayer
+            Rows, weights of the rows, network, and the layers that are trained.
+        theta : array_like of shape (p,) or None, default=None
+            Parameters; None: those at the start.
+        radius : float, default=0.0
+            The bound holds within this distance of `theta`.
 
-    Returns
-    -------
-    float
-        inf where an activation has no bounded slopes or second derivatives.
+        Returns
+        -------
+        float
+            inf where an activation has no bounded slopes or second derivatives.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `objective` is no `TwoLayer`, `theta` does not fit or is not finite, or `radius` is negative.
-    MemoryError
-        If matrices of order n do not fit in memory.
+        Raises
+        ------
+        TypeError, ValueError
+            If `objective` is no `TwoLayer`, `theta` does not fit or is not finite, or `radius` is negative.
+        MemoryError
+            If matrices of order n do not fit in memory.
 
-    Notes
-    -----
-    Cost n^2 d + n^3 and memory 3 n^2.
+        Notes
+        -----
+        Cost n^2 d + n^3 and memory 3 n^2.
 
-    References
-    ----------
-    :ref:`theory-joint-certificate`.
+        References
+        ----------
+        :ref:`theory-joint-certificate`.
 
-    Examples
-    --------
-    >>> from underdetermined import FeatureMap
-    >>> from underdetermined.joint import curvature_bound
-    >>> from underdetermined.objectives import TwoLayer
-    >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], activation="sin", scale=1.0), [3.0, 0.0])
-    >>> round(curvature_bound(objective), 3)  # 6 + (6^2 + 2^2)^(1/2)
-    12.325
+        Examples
+        --------
+        >>> from underdetermined import FeatureMap
+        >>> from underdetermined.joint import curvature_bound
+        >>> from underdetermined.activations import Activation
+    from underdetermined.objectives import TwoLayer
+        >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], activation="sin", scale=1.0), [3.0, 0.0])
+        >>> round(curvature_bound(objective), 3)  # 6 + (6^2 + 2^2)^(1/2)
+        12.325
     """
     parameters = parameters_of(objective, theta)
     radius = check_number(radius, "radius")
-    if missing_bound(objective) is not None:
+    if missing_bound(objective.feature_map.activation, objective.layers) is not None:
         return float(np.inf)
     hidden, coef, _ = objective.network(parameters)
     return float(measure_curvature(objective, np.reshape(hidden.scale, (-1, 1)) * coef).at(np.array([radius]))[0])
