@@ -57,7 +57,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
     feature_map_: FeatureMap
     coef_: np.ndarray
     intercept_: Any
-    row_centre_: np.ndarray
+    row_center_: np.ndarray
     row_scale_: float
     alpha_: float
     certificate_: JointCertificate | None
@@ -164,7 +164,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         objective = TwoLayer(rows.inputs, rows.targets, layer, coef, intercept=0.0, sample_weight=rows.weight)
         size = tangent_size(rows.inputs, rows.weight, layer, coef)
         alpha = choose_alpha(rows, layer, coef, size) if self.alpha == "loo" else float(self.alpha)
-        learned |= {"row_centre_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha}
+        learned |= {"row_center_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha}
 
         def network(theta: np.ndarray) -> dict[str, Any]:
             hidden, last, bias = objective.network(theta)
@@ -179,7 +179,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
             is_stopped = steps(step, theta)
             return (validation is not None and validation(step, theta)) or is_stopped
 
-        trajectory = train(self, objective, alpha * size, callback)
+        trajectory = train(self, objective, alpha * size, size, callback)
         best = trajectory.theta if validation is None else validation.best
         certificate, step = certificates(objective, trajectory)
         scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
@@ -237,7 +237,10 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         )
         centre, scale = centre_and_scale(rows.inputs, rows.weight)
         scale = scale if self.row_scale == "auto" else float(self.row_scale)
-        rows = replace(rows, inputs=prepared_rows(rows.inputs, centre, scale))
+        # In an order of their own: estimates of eigenvalues and random subsets depend on the order of the rows.
+        order = np.lexsort(rows.inputs.T)
+        inputs = prepared_rows(rows.inputs[order], centre, scale)
+        rows = Rows(inputs, rows.targets[order], rows.weight[order], rows.scatter[order])
         held_out = None
         if is_held is not None:
             ones = np.ones(len(X)) if weight is None else weight
@@ -305,7 +308,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         """Return the network's columns, shape (n_samples, k), in the dtype of X."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
-        inputs = prepared_rows(X, self.row_centre_, self.row_scale_)
+        inputs = prepared_rows(X, self.row_center_, self.row_scale_)
         last = self.coef_.reshape(-1, self.feature_map_.width).T
         with np.errstate(over="ignore", invalid="ignore"):
             values = (self.feature_map_.operator(inputs).matmat(last) + self.intercept_).astype(X.dtype, copy=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from underdetermined.estimators._exponential import ROUNDING
 from underdetermined.estimators._penalized import Penalized
 from underdetermined.joint import JointCertificate, certify
 from underdetermined.objectives import TwoLayer
@@ -19,7 +20,7 @@ CERTIFIED_SIZE = 512
 MOMENTUM = 0.9
 
 
-def train(model: Any, objective: TwoLayer, penalty: float, callback: Callable[[int, np.ndarray], bool]) -> Trajectory:
+def train(model: Any, objective: TwoLayer, penalty: float, size: float, callback: Callable[[int, np.ndarray], bool]) -> Trajectory:
     """Run the solver of an estimator.
 
     Parameters
@@ -30,6 +31,9 @@ def train(model: Any, objective: TwoLayer, penalty: float, callback: Callable[[i
         Loss, and the network at the start.
     penalty : float
         Factor of half the squared distance from the start; 0 for none.
+    size : float
+        Mean diagonal of the tangent Gram matrix at the start. Where training may stop early, Gauss-Newton starts from a
+        damping as large as the trace, above all eigenvalues, and the steps that follow fit ever weaker directions.
     callback : callable
         Called as ``callback(step, theta)``; asks to stop by returning True.
 
@@ -43,12 +47,16 @@ def train(model: Any, objective: TwoLayer, penalty: float, callback: Callable[[i
         If the learning rate is "certified" and nothing is proved of it.
     """
     theta = objective.initial()
-    options: dict[str, Any] = {"max_iter": model.max_iter, "callback": callback, "loss_tol": model.tol**2}
+    value, gradient = objective.value_and_gradient(theta)
+    # A loss that is nothing but rounding need not fall any further.
+    rounding = min(1.0, ROUNDING * float(objective.sample_weight.sum()) / value) if value else 0.0
+    options: dict[str, Any] = {"max_iter": model.max_iter, "callback": callback, "loss_tol": max(rounding, model.tol**2)}
     if penalty:
         # A penalty leaves a residual: what becomes small is the gradient.
-        slope = float(np.linalg.norm(objective.gradient(theta)))
-        options |= {"loss_tol": 0.0, "tol": model.tol * slope}
+        options |= {"loss_tol": rounding, "tol": model.tol * float(np.linalg.norm(gradient))}
     if model.solver == "gauss-newton":
+        if model.early_stopping:
+            options["damping"] = size * float(objective.sample_weight.sum())
         return gauss_newton(objective, theta, alpha=penalty, **options)
     rate = _certified_rate(objective) if model.learning_rate == "certified" else model.learning_rate
     if model.solver == "heavy-ball":
