@@ -25,7 +25,9 @@ Kernel = Callable[[np.ndarray, np.ndarray, np.floating], None]
 VALUE: dict[str, Kernel] = {name: kernel for family in _FAMILIES for name, kernel in family.VALUE.items()}
 DERIVATIVE: dict[str, Kernel] = {name: kernel for family in _FAMILIES for name, kernel in family.DERIVATIVE.items()}
 
-PAIR: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {**exponential.PAIR, **error_function.PAIR}
+PAIR: dict[str, Callable[[np.ndarray, np.ndarray], None]] = {
+    **trigonometric.PAIR, **exponential.PAIR, **error_function.PAIR,
+}  # fmt: skip
 
 CLOSED_FORMS: dict[str, Callable[..., None]] = {**gaussian.CLOSED_FORMS, **gaussian_distance.CLOSED_FORMS}
 WORK_ROWS = max(gaussian.WORK_ROWS, gaussian_distance.WORK_ROWS)

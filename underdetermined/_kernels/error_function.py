@@ -19,7 +19,8 @@ The coefficients are minimax in the relative error of the function they serve, t
 by the Remez exchange, rationals by moving the nodes of an interpolant until all error humps are equal, both at
 50 digits. "bound" below is that error before rounding. At 100,000 points over the whole range the largest error
 against mpmath was 3.3 units in the last place for values and 3.4 for derivatives; over 10**8 float32 numbers,
-against the float64 kernels, 3.4 and 4.2.
+against the float64 kernels, 3.4 and 4.2. ``PAIR[name](z, derivative)`` writes f over z and f' beside it, with errors up
+to 3.0 and 5.8 units.
 """
 
 from math import copysign
@@ -98,6 +99,15 @@ _SLOPE_P32 = _single(1.5323431e-07, 0.019616963, 0.15406147, 0.48994806, 0.66710
 _SLOPE_Q32 = _single(0.026103342, 0.21982664, 0.79245824, 1.3982118, 1.0)
 _ZERO = (0.7517915246935645, -1.4956759177009883e-17)
 _ZERO32 = _single(0.75179154, -1.211445e-08)
+
+# gelu'(-a) = exp(-a**2 / 2) (a0 - a) S / (sqrt(2 pi) a Q + P) with P and Q of gelu: both have one denominator. Bound of S
+# for the same a: 2**-54.4, 2**-26.1.
+_PAIR = (
+    4.314307122475106e-07, 1.3261296843834516e-05, 0.00020152805877337343, 0.0019695434530028213, 0.013628241883260386,
+    0.06967134466591887, 0.26740673790720704, 0.7686013269148275, 1.6198673714590528, 2.386601681032119,
+    2.220928137854594, 0.9976169926971514,
+)  # fmt: skip
+_PAIR32 = _single(0.0018771377, 0.023848513, 0.14625096, 0.534885, 1.2132632, 1.6146724, 0.997617)
 
 # exp(-a**2 / 2) vanishes from the first entry on, exp(-a**2) from the second; the shift that keeps results
 # normal, and its inverse; sqrt(2 pi) and its inverse.
@@ -267,11 +277,29 @@ def _erf_pair(z, derivative):
             block[j] = _minus_expm1(block[j])
 
 
+@inline
+def _gelu_parts(x):
+    # gelu and gelu' as above, with one exponential and one division.
+    limit, _, shift, down = pick(x, _RANGE, _RANGE32)
+    zero_high, zero_low = pick(x, _ZERO, _ZERO32)
+    zero, one, half = like(x, 0), like(x, 1), down * like(x, 0.5)
+    a = _clamped(x, limit)
+    p = _polynomial(a, pick(x, _MILLS_P, _MILLS_P32))
+    q = _polynomial(a, pick(x, _MILLS_Q, _MILLS_Q32)) * a
+    r = one / fma(q, like(x, _ROOT), p)
+    d = ((a - zero_high) - zero_low) * _polynomial(a, pick(x, _PAIR, _PAIR32))
+    y = -a * a
+    t, e = _reduce(y, fma(-a, a, -y))
+    s = power_of_two(t + shift)
+    left, slope = q * r, d * r
+    left, slope = fma(e, left, left + left) * s, fma(e, slope, slope + slope) * s
+    return fma(left, -half, zero if x < zero else x), fma(slope, -half if x < zero else half, zero if x < zero else one)
+
+
 @kernel
 def _gelu_pair(z, derivative):
     for j in range(z.size):
-        x = z[j]
-        z[j], derivative[j] = _gelu(x), _gelu_derivative(x)
+        z[j], derivative[j] = _gelu_parts(z[j])
 
 
 @kernel
