@@ -20,7 +20,9 @@ CERTIFIED_SIZE = 512
 MOMENTUM = 0.9
 
 
-def train(model: Any, objective: TwoLayer, penalty: float, size: float, callback: Callable[[int, np.ndarray], bool]) -> Trajectory:
+def train(
+    model: Any, objective: TwoLayer, penalty: float, size: float, callback: Callable[[int, np.ndarray], bool]
+) -> Trajectory:
     """Run the solver of an estimator.
 
     Parameters
