@@ -24,7 +24,7 @@ from underdetermined.estimators._steps import Steps
 from underdetermined.estimators._targets import standardized_rows
 from underdetermined.estimators._two_layer_penalty import choose_alpha, tangent_size
 from underdetermined.estimators._two_layer_rows import centre_and_scale, prepared_rows
-from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certificates, train
+from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certificates, most_steps, train
 from underdetermined.estimators._two_layer_validation import Validation, held_out_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
@@ -60,6 +60,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
     row_center_: np.ndarray
     row_scale_: float
     alpha_: float
+    tangent_size_: float
     certificate_: JointCertificate | None
     certified_step_: int | None
     laziness_: LazinessReport
@@ -77,7 +78,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         "solver": [StrOptions({"gauss-newton", "gd", "heavy-ball"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "cauchy", "certified"})],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"loo"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -102,7 +103,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         solver="gauss-newton",
         learning_rate="auto",
         alpha="loo",
-        max_iter=100,
+        max_iter=None,
         tol=1e-3,
         early_stopping=False,
         validation_fraction=0.1,
@@ -149,7 +150,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
     ) -> None:
         """Train on `columns` as targets; y is what callbacks are shown, and nothing is stored before all has succeeded."""
         self._check_options()
-        progress = self._init_callback_context(max_subtasks=self.max_iter)
+        progress = self._init_callback_context(max_subtasks=most_steps(self))
         data = {"estimator": self, "X": X, "y": y}
         progress.call_on_fit_task_begin(**data)
         check_weights(weight)
@@ -164,7 +165,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         objective = TwoLayer(rows.inputs, rows.targets, layer, coef, intercept=0.0, sample_weight=rows.weight)
         size = tangent_size(rows.inputs, rows.weight, layer, coef)
         alpha = choose_alpha(rows, layer, coef, size) if self.alpha == "loo" else float(self.alpha)
-        learned |= {"row_center_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha}
+        learned |= {"row_center_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha, "tangent_size_": size}
 
         def network(theta: np.ndarray) -> dict[str, Any]:
             hidden, last, bias = objective.network(theta)

@@ -12,12 +12,21 @@ from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Trajectory
 
-__all__ = ["CERTIFIED_SIZE", "certificates", "train"]
+__all__ = ["CERTIFIED_SIZE", "certificates", "most_steps", "train"]
 
 # Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
 CERTIFIED_SIZE = 512
+# Most steps by default: of Gauss-Newton, and of descent, whose steps are far cheaper.
+GAUSS_NEWTON_STEPS, DESCENT_STEPS = 100, 2000
 # Momentum of a heavy ball whose learning rate is a number.
 MOMENTUM = 0.9
+
+
+def most_steps(model: Any) -> int:
+    """Largest number of steps of an estimator, by its solver where it does not say."""
+    if model.max_iter is not None:
+        return int(model.max_iter)
+    return GAUSS_NEWTON_STEPS if model.solver == "gauss-newton" else DESCENT_STEPS
 
 
 def train(
@@ -52,7 +61,7 @@ def train(
     value, gradient = objective.value_and_gradient(theta)
     # A loss that is nothing but rounding need not fall any further.
     rounding = min(1.0, ROUNDING * float(objective.sample_weight.sum()) / value) if value else 0.0
-    options: dict[str, Any] = {"max_iter": model.max_iter, "callback": callback, "loss_tol": max(rounding, model.tol**2)}
+    options: dict[str, Any] = {"max_iter": most_steps(model), "callback": callback, "loss_tol": max(rounding, model.tol**2)}
     if penalty:
         # A penalty leaves a residual: what becomes small is the gradient.
         options |= {"loss_tol": rounding, "tol": model.tol * float(np.linalg.norm(gradient))}
