@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._linalg import add_outer_gram, mirror_lower
+from underdetermined._linalg import add_outer_gram
 from underdetermined._validation import check_memory
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.objectives._loss import quiet
@@ -14,8 +16,8 @@ from underdetermined.objectives._two_layer_tiles import TwoLayerTiles
 
 FloatArray = NDArray[np.float64]
 
-# Rows of a product of which only the lower triangle is wanted.
-_ROWS = 128
+# Rows of a product of which only the upper triangle is wanted.
+_ROWS = 64
 
 
 class TwoLayerGram:
@@ -25,7 +27,7 @@ class TwoLayerGram:
 
         K_ab = t t.T o {X X.T o (Phi' diag(v_ra v_rb) Phi'.T) + [a = b] (Phi diag(scale_r^2) Phi.T + [output biases])},
 
-    of which only the lower triangles are computed.
+    of which only the upper triangles are computed.
 
     Parameters
     ----------
@@ -54,19 +56,24 @@ class TwoLayerGram:
         ndarray of shape (n, n)
         """
         n = len(self._root)
-        check_memory(3 * 8 * n**2, f"the {n} x {n} Gram matrix")
+        check_memory(2 * 8 * n**2, f"the {n} x {n} Gram matrix")
+        hidden, total = _zeros(n if self._layout.has_hidden else 0), self._last_layer()
         with quiet():
             factors = _root_mean_square(self._last)
-            hidden, last = self._zeros(), self._zeros()
             for index, neurons in enumerate(self._tiles.panels):
-                values, derivatives = self._tiles.panel(index)
+                features, slopes = self._panel(index)
+                if self._layout.has_last:
+                    add_outer_gram(total, features)
                 if self._layout.has_hidden:
-                    add_outer_gram(hidden, derivatives * factors[neurons])
-                self._add_features(last, values, neurons)
-            if self._layout.has_hidden:
-                hidden *= self._inner()
-                last += hidden
-            return mirror_lower(self._weighted(last))
+                    add_outer_gram(hidden, slopes * factors[neurons])
+            # The lower triangle in Fortran order is the upper one in C order.
+            total, hidden = total.T, hidden.T
+            for part, inner in self._inner_products():
+                if self._layout.has_hidden:
+                    inner *= hidden[part, part.start :]
+                    total[part, part.start :] += inner
+                _mirror(total, part)
+        return total
 
     def full(self) -> FloatArray:
         """K.
@@ -76,57 +83,67 @@ class TwoLayerGram:
         ndarray of shape (n k, n k)
         """
         n, k = len(self._root), self._last.shape[1]
-        check_memory(8 * n**2 * (k**2 + 4), f"the {n * k} x {n * k} Gram matrix")
-        result, features = np.zeros((n, k, n, k)), self._zeros()
-        pairs = [(a, b) for a in range(k) for b in range(a + 1)]
+        one, other = np.tril_indices(k)
+        check_memory(8 * n**2 * (k**2 + len(one) + 1), f"the {n * k} x {n * k} Gram matrix")
+        blocks, last = np.zeros((len(one), n, n)), self._last_layer()
         with quiet():
             for index, neurons in enumerate(self._tiles.panels):
-                values, derivatives = self._tiles.panel(index)
-                self._add_features(features, values, neurons)
+                features, slopes = self._panel(index)
+                if self._layout.has_last:
+                    add_outer_gram(last, features)
                 if self._layout.has_hidden:
-                    self._add_pairs(result, pairs, derivatives, self._last[neurons])
-            inner = self._inner()
-            for a, b in pairs:
-                block = result[:, a, :, b] * inner
-                if a == b:
-                    block += features
-                # Rounded products of a symmetric matrix need not be symmetric.
-                block = mirror_lower(self._weighted(block) if a == b else block * self._root * self._root.T)
-                result[:, a, :, b] = result[:, b, :, a] = block
+                    self._add_pairs(blocks, slopes, (self._last[neurons, one] * self._last[neurons, other]).T)
+            for part, inner in self._inner_products():
+                blocks[:, part, part.start :] *= inner
+                blocks[one == other, part, part.start :] += last.T[part, part.start :]
+                _mirror(blocks, part)
+        found = np.empty((k, k), dtype=np.intp)
+        found[one, other] = found[other, one] = range(len(one))
+        result = np.empty((n, k, n, k))
+        # Few rows at a time, so that transposed copies are made in the cache.
+        for part in slices(n, 16):
+            result[part] = blocks[found, part].transpose(2, 0, 3, 1)
         return result.reshape(n * k, n * k)
 
-    def _zeros(self) -> FloatArray:
-        return np.zeros((len(self._root), len(self._root)), order="F")
+    def _panel(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """Features and derivatives times t."""
+        values, derivatives = self._tiles.panel(index)
+        return self._root * values * self._scale[self._tiles.panels[index], 0], self._root * derivatives
 
-    def _inner(self) -> FloatArray:
-        """Lower X X.T."""
-        inner = self._zeros()
-        add_outer_gram(inner, self._tiles.inputs)
-        return inner
-
-    def _add_features(self, gram: FloatArray, values: FloatArray, neurons: slice) -> None:
-        if self._layout.has_last:
-            add_outer_gram(gram, values * self._scale[neurons, 0])
-
-    def _add_pairs(
-        self, result: FloatArray, pairs: list[tuple[int, int]], derivatives: FloatArray, last: FloatArray
-    ) -> None:
-        def task(job: tuple[int, int, slice]) -> None:
-            a, b, rows = job
-            with quiet():
-                scaled = derivatives[rows] * (last[:, a] * last[:, b])
-                result[rows, a, : rows.stop, b] += scaled @ derivatives[: rows.stop].T
-
-        jobs = [(a, b, rows) for a, b in pairs for rows in slices(len(derivatives), _ROWS)]
-        run_tiles(task, jobs, n_jobs=self._tiles.n_jobs)
-
-    def _weighted(self, lower: FloatArray) -> FloatArray:
-        """A diagonal block with its output bias and the sample weights."""
+    def _last_layer(self) -> FloatArray:
+        """What output biases contribute, where the rest of the last layer is added."""
+        result = _zeros(len(self._root))
         if self._layout.has_intercept:
-            lower += 1.0
-        lower *= self._root
-        lower *= self._root.T
-        return lower
+            add_outer_gram(result, self._root)
+        return result
+
+    def _inner_products(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Upper X X.T by blocks of rows."""
+        inputs = self._tiles.inputs
+        for part in slices(len(inputs), _ROWS):
+            yield part, inputs[part] @ inputs[part.start :].T
+
+    def _add_pairs(self, blocks: FloatArray, slopes: FloatArray, factors: FloatArray) -> None:
+        """Add the upper Phi' diag(c) Phi'.T of some neurons for each row c of the factors."""
+
+        def task(part: slice) -> None:
+            with quiet():
+                scaled = (factors[:, np.newaxis] * slopes[part]).reshape(-1, factors.shape[1])
+                product = scaled @ slopes[part.start :].T
+                blocks[:, part, part.start :] += product.reshape(len(factors), -1, product.shape[1])
+
+        run_tiles(task, slices(len(slopes), _ROWS), n_jobs=self._tiles.n_jobs)
+
+
+def _zeros(order: int) -> FloatArray:
+    return np.zeros((order, order), order="F")
+
+
+def _mirror(blocks: FloatArray, part: slice) -> None:
+    """Fill the lower triangles from some rows of the upper ones, so that matrices are exactly symmetric."""
+    blocks[..., part.stop :, part] = np.swapaxes(blocks[..., part, part.stop :], -1, -2)
+    corner = np.triu(blocks[..., part, part])
+    blocks[..., part, part] = corner + np.swapaxes(np.triu(corner, 1), -1, -2)
 
 
 def _root_mean_square(rows: FloatArray) -> FloatArray:

@@ -119,10 +119,12 @@ class TwoLayerJacobian(LinearOperator):
                 if last:
                     with quiet():
                         features = self._root * values[:, part] * self._scale[first:stop, 0]
-                        units = features[:, np.newaxis, :, np.newaxis] * np.eye(k)[:, np.newaxis]
-                    yield slice(hidden + k * first, hidden + k * stop), units.reshape(len(inputs) * k, -1)
+                    # Features of one output are zeros for the others.
+                    units: FloatArray = np.kron(features, np.eye(k))
+                    yield slice(hidden + k * first, hidden + k * stop), units
         if self._layout.has_intercept:
-            yield slice(hidden + last, hidden + last + k), np.kron(self._root, np.eye(k))
+            ones: FloatArray = np.kron(self._root, np.eye(k))
+            yield slice(hidden + last, hidden + last + k), ones
 
     def dense(self) -> FloatArray:
         """J as a new array.
