@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +196,8 @@ class Trajectory:
         Share of the last residual rho along eigenvalues of the tangent matrix K = J J.T below 1e-8 of the largest,
         ``|mu (K + mu I)^-1 rho| / |rho|`` with mu = 1e-8 lambda_max(K). `gauss_newton` gives it where it fell short of its
         goal; nan elsewhere.
+    state : dict or None, default=None
+        What an optimiser needs to go on from here as if it had not stopped, for its argument `previous`.
     """
 
     theta: NDArray[np.float64]
@@ -206,6 +209,7 @@ class Trajectory:
     damping: NDArray[np.float64] | None = None
     n_rejected: int = 0
     weak_share: float = nan
+    state: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def advice(self) -> str:

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from underdetermined._linalg import EPS
 from underdetermined._validation import as_float, check_finite, check_number
 from underdetermined.objectives import Objective
+from underdetermined.solution import Trajectory
 
 FloatArray = NDArray[np.float64]
 Callback = Callable[[int, FloatArray], object]
+
+# Losses of the same parameters differ by less, whatever library or number of threads computed them.
+_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Record:
         One entry for every iterate.
     size : list of float
         Learning rate or damping of every step.
+    n_before : int
+        Steps of the run that this one goes on from.
     """
 
     goal: Goal
@@ -63,6 +70,26 @@ class Record:
     value: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
     size: list[float] = field(default_factory=list)
+    n_before: int = 0
+
+    @classmethod
+    def started(
+        cls, goal: Goal, callback: Callback | None, previous: Trajectory | None, value: float, gradient: FloatArray
+    ) -> Record:
+        """Record of a run that begins here, or goes on from where another one ended."""
+        if previous is None:
+            record = cls(goal, callback)
+            record.add(value, gradient)
+            return record
+        size = previous.learning_rate if previous.damping is None else previous.damping
+        assert size is not None, "optimisers record one of the two"
+        values = previous.value.tolist()
+        if not abs(value - values[-1]) <= _SAME * values[-1] + EPS * values[0]:
+            raise ValueError(
+                f"previous ended at a loss of {values[-1]:.6g}, which is {value:.6g} here: pass the objective and the "
+                "penalty that it was trained with, or start anew from previous.theta"
+            )
+        return cls(goal, callback, values, previous.gradient_norm.tolist(), size.tolist(), previous.n_iter)
 
     @property
     def n_iter(self) -> int:
@@ -83,7 +110,7 @@ class Record:
     @property
     def is_exhausted(self) -> bool:
         """Whether all steps have been taken."""
-        return self.n_iter >= self.goal.max_iter
+        return self.n_iter >= self.n_before + self.goal.max_iter
 
     def add(self, value: float, gradient: FloatArray, size: float | None = None) -> None:
         """Append an iterate, and the step that led to it unless it is the start."""
@@ -93,8 +120,34 @@ class Record:
             self.size.append(size)
 
     def is_stopped_by_callback(self, theta: FloatArray) -> bool:
-        """Call the callback, if there is one, and say whether it wants an end."""
+        """Call the callback, if there is one, and say whether it wants an end; where a run goes on it has been called."""
+        if self.n_before and self.n_iter == self.n_before:
+            return False
         return self.callback is not None and bool(self.callback(self.n_iter, theta))
+
+
+def check_previous(theta: ArrayLike | None, previous: Any, kind: str, n_parameters: int) -> dict[str, Any]:
+    """State of the run to go on from, empty if there is none; kind is that of the optimiser."""
+    if previous is None:
+        if theta is None:
+            raise ValueError("theta is missing: pass the parameters to start from, or previous=trajectory to go on")
+        return {}
+    if not isinstance(previous, Trajectory):
+        raise TypeError(f"previous is a {type(previous).__name__}: pass the Trajectory that an optimiser returned")
+    if theta is not None:
+        raise ValueError("theta and previous exclude each other: pass theta=None to go on, or previous=None to start anew")
+    if previous.state is None or previous.state["kind"] != kind:
+        found = "nothing that can be resumed" if previous.state is None else previous.state["kind"]
+        raise ValueError(
+            f"previous is a run of {found} and cannot go on as {kind}: pass the optimiser the same arguments, or start anew "
+            "from previous.theta"
+        )
+    if previous.theta.shape != (n_parameters,):
+        raise ValueError(
+            f"previous has {previous.theta.size} parameters and the objective {n_parameters}: pass the objective that it "
+            "was trained with"
+        )
+    return dict(previous.state)
 
 
 def check_start(theta: ArrayLike, n_parameters: int) -> FloatArray:

@@ -10,7 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from underdetermined._linalg import EPS
 from underdetermined._validation import check_number
 from underdetermined.objectives import Objective
-from underdetermined.optimize._common import Callback, Goal, Record, check_linearizable, check_start, is_finite, norm
+from underdetermined.optimize._common import (
+    Callback,
+    Goal,
+    Record,
+    check_linearizable,
+    check_previous,
+    check_start,
+    is_finite,
+    norm,
+)
 from underdetermined.optimize._learning_rate import STATIONARY
 from underdetermined.optimize._tangent_system import TangentSystem, select_solver
 from underdetermined.solution import WEAK, Status, Trajectory
@@ -18,6 +27,8 @@ from underdetermined.solution import WEAK, Status, Trajectory
 __all__ = ["gauss_newton"]
 
 FloatArray = NDArray[np.float64]
+
+_KIND = "gauss_newton"
 
 # Dampings, in units of lambda_max(J J.T): the first, and the smallest one but 0.
 _FIRST, _SMALLEST = 1e-6, 1e-13
@@ -38,7 +49,7 @@ _UNFINISHED = (Status.MAX_ITER, Status.INCONSISTENT, Status.ILL_CONDITIONED)
 
 def gauss_newton(
     objective: Objective,
-    theta: ArrayLike,
+    theta: ArrayLike | None = None,
     *,
     alpha: float = 0.0,
     max_iter: int = 100,
@@ -47,6 +58,7 @@ def gauss_newton(
     solver: str = "auto",
     damping: float | str = "auto",
     callback: Callback | None = None,
+    previous: Trajectory | None = None,
 ) -> Trajectory:
     """Minimise a sum of squares by damped minimum-norm Gauss-Newton steps.
 
@@ -69,12 +81,12 @@ def gauss_newton(
     ----------
     objective : Linearizable
         Loss to minimise, with a method ``linearize``.
-    theta : array_like of shape (p,)
-        Parameters to start from, theta_0; not written to.
+    theta : array_like of shape (p,) or None, default=None
+        Parameters to start from, theta_0; not written to. None with `previous`.
     alpha : float, default=0.0
         Penalty >= 0 on the distance from the start.
     max_iter : int, default=100
-        Largest number of steps, at least 0; rejected ones do not count.
+        Largest number of steps, at least 0, after those of `previous`; rejected ones do not count.
     tol : float, default=0.0
         Training stops where the gradient of the loss has a norm of at most tol, at least 0.
     loss_tol : float, default=0.0
@@ -88,6 +100,9 @@ def gauss_newton(
     callback : callable or None, default=None
         Called as ``callback(t, theta_t)`` at every step t, the start included, with a read-only array that stays as it is.
         Training stops where it returns something true.
+    previous : Trajectory or None, default=None
+        Run to go on from: with the other arguments as they were, the result is that of a run that was never interrupted, to
+        the last bit. `alpha` goes on to penalise the distance from its first start; `damping` has no effect.
 
     Returns
     -------
@@ -134,20 +149,21 @@ def gauss_newton(
     ('CONVERGED', True)
     """
     check_linearizable(objective, "gauss_newton", "use gradient_descent")
-    start, goal = check_start(theta, objective.n_parameters), Goal.checked(max_iter, tol, loss_tol)
-    alpha = check_number(alpha, "alpha")
+    goal, alpha = Goal.checked(max_iter, tol, loss_tol), check_number(alpha, "alpha")
     if isinstance(damping, str):
         if damping != "auto":
             raise ValueError(f"damping={damping!r}: pass a number of at least 0, or 'auto'")
         first = None
     else:
         first = check_number(damping, "damping")
-    search = _Search(objective, start, alpha, solver)
+    state = check_previous(theta, previous, _KIND, objective.n_parameters)
+    start = check_start(theta if previous is None else previous.theta, objective.n_parameters)
+    search = _Search(objective, start, alpha, solver, state)
     if not search.is_finite:
         raise ValueError("the loss or its Jacobian is not finite at theta: start from smaller parameters")
-    search.damping = _FIRST * search.scale if first is None else first
-    record = Record(goal, callback)
-    record.add(search.value, search.gradient)
+    if not state:
+        search.damping = _FIRST * search.scale if first is None else first
+    record = Record.started(goal, callback, previous, search.value, search.gradient)
     status = _run(search, record)
     return Trajectory(
         theta=search.theta.copy(),
@@ -158,6 +174,7 @@ def gauss_newton(
         damping=np.array(record.size),
         n_rejected=search.n_rejected,
         weak_share=search.weak_share() if status in _UNFINISHED and record.n_iter and not alpha else np.nan,
+        state=search.state(),
     )
 
 
@@ -178,18 +195,32 @@ def _run(search: _Search, record: Record) -> Status:
 class _Search:
     """Iterate, linear model there, and damping."""
 
-    def __init__(self, objective: Any, start: FloatArray, alpha: float, solver: str) -> None:
-        self._objective, self._start, self._alpha = objective, start, alpha
-        self.n_rejected = 0
-        self.damping = 0.0
-        self._is_straight = True
-        self._reduction = 0.0
+    def __init__(self, objective: Any, start: FloatArray, alpha: float, solver: str, state: dict[str, Any]) -> None:
+        self._objective, self._alpha = objective, alpha
+        self._start = state.get("start", start)
+        self.n_rejected = state.get("n_rejected", 0)
+        self.damping = state.get("damping", 0.0)
+        self._is_straight = state.get("is_straight", True)
+        self._reduction = state.get("reduction", 0.0)
         linearization = self._linearize(start)
         n_residuals = len(linearization.residual)
         self._is_tall = len(start) < n_residuals
         self._solver = select_solver(solver, min(n_residuals, len(start)))
-        self._first_value = self._loss(start, norm(linearization.residual))
-        self.is_finite = is_finite(self._first_value) and self._move(start, linearization, self._first_value)
+        value = self._loss(start, norm(linearization.residual))
+        self._first_value = state.get("first_value", value)
+        self.is_finite = is_finite(value) and self._move(start, linearization, value)
+
+    def state(self) -> dict[str, Any]:
+        """What another search needs to go on from here."""
+        return {
+            "kind": _KIND,
+            "start": self._start,
+            "n_rejected": self.n_rejected,
+            "damping": self.damping,
+            "is_straight": self._is_straight,
+            "reduction": self._reduction,
+            "first_value": self._first_value,
+        }
 
     def _linearize(self, theta: FloatArray) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):

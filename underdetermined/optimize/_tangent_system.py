@@ -195,7 +195,8 @@ class TangentSystem:
                     error, goal = norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * norm(misfit)
                 if error <= goal:
                     return delta, norm(misfit)
-        solution = solve(LinearSystem(self._jacobian, right, gram=self._damped.gram if self._is_wide else None), alpha=damping)
+        gram = self._damped.gram if self._is_wide else None
+        solution = solve(LinearSystem(self._jacobian, right, gram=gram), alpha=damping)
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
