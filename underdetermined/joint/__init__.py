@@ -6,6 +6,7 @@
 ('tanh', (3, 4), (4, 1))
 """
 
+from underdetermined.joint._a_priori import APrioriCertificate, certify_a_priori
 from underdetermined.joint._certificate import JointCertificate
 from underdetermined.joint._certify import certify
 from underdetermined.joint._curvature import curvature_bound
@@ -16,11 +17,13 @@ from underdetermined.joint._pl_path import PLPath
 from underdetermined.joint._population import population_tangent
 
 __all__ = [
+    "APrioriCertificate",
     "JointCertificate",
     "LayerMovement",
     "LazinessReport",
     "PLPath",
     "certify",
+    "certify_a_priori",
     "curvature_bound",
     "draw_network",
     "laziness_report",
