@@ -54,7 +54,7 @@ def _scores(comparison: CrossValidated) -> str:
     room = WIDTH - len(align(numbers, left=(0,)).partition("\n")[0]) - 2
     rows = []
     for cells, settings in zip(numbers, ("settings", *(score.settings for score in comparison.scores)), strict=True):
-        first, *more = textwrap.wrap(settings, room)
+        first, *more = textwrap.wrap(settings, room, break_on_hyphens=False)
         rows += [(*cells, first), *(("", "", "", "", line) for line in more)]
     return align(rows, left=(0, 4))
 

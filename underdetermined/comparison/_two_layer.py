@@ -1,6 +1,7 @@
 """A network with both layers trained beside Ridge, an MLP and random features: the same data, the same folds."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, Unpack
 
 from underdetermined.comparison._certified import CertifiedComparison
@@ -11,6 +12,9 @@ from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
 from underdetermined.estimators._two_layer import CERTIFIED_SIZE
 from underdetermined.solution import Status
 from underdetermined.tables import Table
+
+# Share of the residual to which certified Gauss-Newton steps are counted.
+_NEWTON_SHARE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ class TwoLayerComparison(CertifiedComparison):
         patience = self.estimator.n_iter_no_change
         early = f"Stopped early: {patience} steps did not predict the rows left out any better."
         return early if self._is_stopped_early else super().outcome_text
+
+    @property
+    def certificate_text(self) -> str:
+        """What is proved of gradient descent and of Gauss-Newton from the start or from the end, or why nothing is."""
+        certificate, text = self.estimator.certificate_, super().certificate_text
+        steps = inf if certificate is None else certificate.n_newton_steps(_NEWTON_SHARE)
+        if steps == inf:
+            return text
+        return f"{text} Undamped Gauss-Newton steps bring it to {_NEWTON_SHARE:g} of itself in {steps} or fewer."
 
     @property
     def validation_text(self) -> str:
