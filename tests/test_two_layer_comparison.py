@@ -1,4 +1,4 @@
-"""The comparison of a network with both layers trained: its numbers are those of scikit-learn's own tools on the same folds."""
+"""The comparison of a two-layer network: its numbers are those of scikit-learn's own tools on the same folds."""
 
 import dataclasses
 import json
