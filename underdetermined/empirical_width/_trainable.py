@@ -22,7 +22,8 @@ from underdetermined.empirical_width._trainable_result import TrainableWidth, Tr
 METHODS = {"both": ("gd", "gauss-newton"), "hidden": ("gd", "gauss-newton"), "last": ("gd", "direct")}
 # Steps of a training where none are given.
 STEPS = {"gd": 5000, "gauss-newton": 200, "direct": 0}
-_LEAST_LIMIT, _LIMIT_FACTOR = 4096, 128
+# Largest width, at least and for each number to be fitted. Hidden layers that need more neurons lack steps, not neurons.
+_LIMITS = {"both": (256, 4), "hidden": (256, 4), "last": (4096, 128)}
 # Matrices of n x n numbers that a training takes at most, beside activations and derivatives.
 _MATRICES = 8
 
@@ -83,7 +84,7 @@ def minimum_trainable_width(
     resolution : float, default=0.04
         Relative distance of neighbouring widths at which a search ends, positive.
     max_width : int or None, default=None
-        Largest width tried; None means max(4096, 128 n).
+        Largest width tried; None means max(4096, 128 n k) for the last layer, max(256, 4 n k) otherwise.
     seed : int, default=0
         Seed of the experiment; network j is drawn with the seed (seed + 1) 2**32 + j.
     n_jobs : int or None, default=None
@@ -119,7 +120,9 @@ def minimum_trainable_width(
     from one eigendecomposition, n^2 m + 9 n^3 flops.
 
     Success is not strictly monotone in the width, so that the search finds a threshold, and not always the smallest one:
-    the scatter between seeds has this in it. Below the parameter count of a hidden layer almost no targets are fitted
+    the scatter between seeds has this in it. At fixed T very wide networks fail again where narrow ones succeed, if the
+    initialisation makes their hidden layer slow, as LeCun and He do: then there may be no width at all that T steps train,
+    and nan says that none was met while doubling. Below the parameter count of a hidden layer almost no targets are fitted
     exactly, but a loss of `loss_tol` is not an exact fit.
 
     References
@@ -140,7 +143,8 @@ def minimum_trainable_width(
     problem, rank = _checked_problem(X, targets, layers, method, loss_tol, max_steps, drawn)
     n = len(problem.inputs)
     seeds, first = check_count(n_seeds, "n_seeds"), check_count(seed, "seed", low=0)
-    limit = max(_LEAST_LIMIT, _LIMIT_FACTOR * n) if max_width is None else check_count(max_width, "max_width")
+    least, factor = _LIMITS[layers]
+    limit = max(least, factor * problem.targets.size) if max_width is None else check_count(max_width, "max_width")
     search = _Search(
         problem, problem.parameter_width(rank), limit, check_number(resolution, "resolution", low_open=True), progress
     )
