@@ -207,9 +207,9 @@ class _Draws:
         self.eigenvalue = float(eigvalsh(kernel, check_finite=False)[0]) - margin
         self.moments = row_moments(problem.inputs, weight, has_biases=has_biases)
         # The length of the features changes no faster than this with standard normal weights.
-        self.steepness = float(problem.activation.lipschitz or 0.0) * row_moments(
-            problem.augmented, weight, has_biases=False
-        )[0]
+        self.steepness = (
+            float(problem.activation.lipschitz or 0.0) * row_moments(problem.augmented, weight, has_biases=False)[0]
+        )
         parts = {"zero": 1, "paired": 3, "random": 4}[options[1]]
         self.share = 0.5 * failure_probability / parts
         self.widths = _sufficient_widths(problem, 0.5 * failure_probability)

@@ -206,52 +206,51 @@ def row_moments(X: FloatArray, weight: FloatArray, *, has_biases: bool) -> tuple
 def curvature_bound(objective: TwoLayer, theta: ArrayLike | None = None, *, radius: float = 0.0) -> float:
     """Bound on how fast the Jacobian of the weighted residual changes, in the spectral norm.
 
-        With v_r the output weights, s_r the scales, S the square roots of the sample weights and G the Gram matrix of the rows
-        (with a one appended where biases are trained), for both layers
+    With v_r the output weights, s_r the scales, S the square roots of the sample weights and G the Gram matrix of the rows
+    (with a one appended where biases are trained), for both layers
 
-            beta = max_r (p_r + (p_r^2 + 4 q_r^2)^(1/2)) / 2,   p_r = sup|f''| |S (G o G) S|^(1/2) (|v_r| + |s_r| radius),
-                                                                q_r = sup|f'| |S X| |s_r|.
+        beta = max_r (p_r + (p_r^2 + 4 q_r^2)^(1/2)) / 2,   p_r = sup|f''| |S (G o G) S|^(1/2) (|v_r| + |s_r| radius),
+                                                            q_r = sup|f'| |S X| |s_r|.
 
-        It is the largest p_r of radius 0 for the hidden layer alone, and 0 for the last.
+    It is the largest p_r of radius 0 for the hidden layer alone, and 0 for the last.
 
-        Parameters
-        ----------
-        objective : TwoLayer
-            Rows, weights of the rows, network, and the layers that are trained.
-        theta : array_like of shape (p,) or None, default=None
-            Parameters; None: those at the start.
-        radius : float, default=0.0
-            The bound holds within this distance of `theta`.
+    Parameters
+    ----------
+    objective : TwoLayer
+        Rows, weights of the rows, network, and the layers that are trained.
+    theta : array_like of shape (p,) or None, default=None
+        Parameters; None: those at the start.
+    radius : float, default=0.0
+        The bound holds within this distance of `theta`.
 
-        Returns
-        -------
-        float
-            inf where an activation has no bounded slopes or second derivatives.
+    Returns
+    -------
+    float
+        inf where an activation has no bounded slopes or second derivatives.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If `objective` is no `TwoLayer`, `theta` does not fit or is not finite, or `radius` is negative.
-        MemoryError
-            If matrices of order n do not fit in memory.
+    Raises
+    ------
+    TypeError, ValueError
+        If `objective` is no `TwoLayer`, `theta` does not fit or is not finite, or `radius` is negative.
+    MemoryError
+        If matrices of order n do not fit in memory.
 
-        Notes
-        -----
-        Cost n^2 d + n^3 and memory 3 n^2.
+    Notes
+    -----
+    Cost n^2 d + n^3 and memory 3 n^2.
 
-        References
-        ----------
-        :ref:`theory-joint-certificate`.
+    References
+    ----------
+    :ref:`theory-joint-certificate`.
 
-        Examples
-        --------
-        >>> from underdetermined import FeatureMap
-        >>> from underdetermined.joint import curvature_bound
-        >>> from underdetermined.activations import Activation
-    from underdetermined.objectives import TwoLayer
-        >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], activation="sin", scale=1.0), [3.0, 0.0])
-        >>> round(curvature_bound(objective), 3)  # 6 + (6^2 + 2^2)^(1/2)
-        12.325
+    Examples
+    --------
+    >>> from underdetermined import FeatureMap
+    >>> from underdetermined.joint import curvature_bound
+    >>> from underdetermined.objectives import TwoLayer
+    >>> objective = TwoLayer([[2.0]], [1.0], FeatureMap([[1.0, -1.0]], activation="sin", scale=1.0), [3.0, 0.0])
+    >>> round(curvature_bound(objective), 3)  # 6 + (6^2 + 2^2)^(1/2)
+    12.325
     """
     parameters = parameters_of(objective, theta)
     radius = check_number(radius, "radius")
