@@ -50,26 +50,27 @@ def problems(folder, names):
 def regressors(width, seed, few):
     """Name -> estimator, parameters to choose from."""
 
-    def decades(low, high):
-        return list(np.logspace(low, high, 2 if few else high - low + 1))
+    def powers(low, high, step):
+        """Powers of ten."""
+        return [10.0**power for power in range(low, high + 1, high - low if few else step)]
 
-    most = 20 if few else 1000
+    most = 20 if few else 500
     sizes = {"hidden_layer_sizes": (width,), "random_state": seed}
     two = {"width": width, "random_state": seed}
     return {
         "TwoLayer, tanh, default": (TwoLayerRegressor(**two), {}),
         "TwoLayer, gelu, default": (TwoLayerRegressor(**two, activation="gelu"), {}),
-        "TwoLayer, tanh": (TwoLayerRegressor(**two), {"alpha": decades(-4, 2)}),
-        "TwoLayer, gelu": (TwoLayerRegressor(**two, activation="gelu"), {"alpha": decades(-4, 2)}),
+        "TwoLayer, tanh": (TwoLayerRegressor(**two), {"alpha": powers(-5, 1, 2)}),
+        "TwoLayer, gelu": (TwoLayerRegressor(**two, activation="gelu"), {"alpha": powers(-5, 1, 2)}),
         "TwoLayer, tanh, early stopping": (TwoLayerRegressor(**two, early_stopping=True), {}),
-        "MLP (Adam, relu)": (MLPRegressor(**sizes, max_iter=most), {"alpha": decades(-4, 1)}),
+        "MLP (Adam, relu)": (MLPRegressor(**sizes, max_iter=most), {"alpha": powers(-4, 2, 2)}),
         "MLP (L-BFGS, tanh)": (
-            MLPRegressor(**sizes, solver="lbfgs", activation="tanh", max_iter=2 * most), {"alpha": decades(-2, 2)},
+            MLPRegressor(**sizes, solver="lbfgs", activation="tanh", max_iter=2 * most), {"alpha": powers(-2, 2, 2)},
         ),
         "MLP (Adam, relu), early stopping": (MLPRegressor(**sizes, early_stopping=True, max_iter=most), {}),
-        "Ridge": (Ridge(), {"alpha": decades(-4, 4)}),
+        "Ridge": (Ridge(), {"alpha": powers(-4, 4, 1)}),
         "KernelRidge (Gaussian)": (
-            KernelRidge(kernel="rbf"), {"kernelridge__alpha": decades(-4, 1), "kernelridge__gamma": decades(-4, 1)},
+            KernelRidge(kernel="rbf"), {"alpha": powers(-5, 1, 1), "gamma": powers(-4, 0, 1)},
         ),
         "RandomFeatureRegressor": (RandomFeatureRegressor(random_state=seed), {}),
     }  # fmt: skip
@@ -82,7 +83,7 @@ def score_regressor(model, grid, X, y, X_test, y_test, seed):
     whole = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
     start = perf_counter()
     if grid:
-        named = {f"regressor__{step}__{name.rpartition('__')[2]}": values for name, values in grid.items()}
+        named = {f"regressor__{step}__{name}": values for name, values in grid.items()}
         whole = GridSearchCV(whole, named, cv=KFold(3, shuffle=True, random_state=seed))
     whole.fit(X, y)
     seconds = perf_counter() - start
