@@ -126,7 +126,7 @@ def test_targets_of_any_size_end_silently(rng, factor):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (dict(learning_rate="fast"), ValueError, "learning_rate='fast': pass a number greater than 0, or 'auto'"),
+        (dict(learning_rate="fast"), ValueError, "learning_rate='fast': pass a number greater than 0, 'auto' or 'cauchy'"),
         (dict(learning_rate="auto"), TypeError, "learning_rate='auto' needs objective.linearize, which Quartic does not"),
         (dict(learning_rate="auto", method="nesterov", momentum=0.5), ValueError, "does not fit method='nesterov'"),
         (dict(learning_rate="auto", method="adam"), (TypeError, ValueError), "learning_rate='auto'|method='adam'"),

@@ -15,11 +15,13 @@ from underdetermined.optimize._common import (
     Goal,
     Record,
     check_linearizable,
+    check_previous,
     check_start,
     evaluate,
     is_finite,
 )
-from underdetermined.optimize._learning_rate import AutomaticRate
+from underdetermined.optimize._heavy_ball import AutomaticMomentum
+from underdetermined.optimize._learning_rate import AutomaticRate, CauchyRate, Descent
 from underdetermined.solution import Status, Trajectory
 
 __all__ = ["METHODS", "gradient_descent"]
@@ -28,10 +30,17 @@ FloatArray = NDArray[np.float64]
 
 METHODS = ("gradient_descent", "heavy_ball", "nesterov")
 
+# Learning rates that are found, by name and method.
+_FOUND: dict[tuple[str, str], type[Descent]] = {
+    ("auto", "gradient_descent"): AutomaticRate,
+    ("cauchy", "gradient_descent"): CauchyRate,
+    ("auto", "heavy_ball"): AutomaticMomentum,
+}
+
 
 def gradient_descent(
     objective: Objective,
-    theta: ArrayLike,
+    theta: ArrayLike | None = None,
     *,
     learning_rate: float | str,
     max_iter: int,
@@ -40,6 +49,7 @@ def gradient_descent(
     method: str = "gradient_descent",
     momentum: float = 0.0,
     callback: Callback | None = None,
+    previous: Trajectory | None = None,
 ) -> Trajectory:
     """Train by gradient descent, heavy ball or Nesterov's method.
 
@@ -53,16 +63,25 @@ def gradient_descent(
     ----------
     objective : Objective
         Loss to minimise.
-    theta : array_like of shape (p,)
-        Parameters to start from; not written to.
-    learning_rate : float or "auto"
+    theta : array_like of shape (p,) or None, default=None
+        Parameters to start from; not written to. None with `previous`.
+    learning_rate : float, "auto" or "cauchy"
         eta, greater than 0. It refers to the loss as the objective defines it; see `max_learning_rate` for least squares.
         "auto", for ``method="gradient_descent"`` and an objective with ``linearize``, is 0.9 / lambda_max(J J.T), with the
         Jacobian J of the residual. The eigenvalue is computed again after at most 25 steps, after fewer where it changes
         fast, as it does for small widths, and wherever a step would raise the loss: that step is rejected and the rate at
         least halved. A rate that was halved at most doubles each time the eigenvalue is computed again.
+
+        "cauchy", for the same method and objectives, is |g|^2 / |J g|^2, which minimises the linearised loss along the
+        gradient, halved until the loss does not rise.
+
+        "auto" for ``method="heavy_ball"`` sets eta = 4 / (sqrt(L) + mu)^2 and
+        beta = ((sqrt(L) - mu) / (sqrt(L) + mu))^2 from L = 1.2 lambda_max and mu^2 = 0.8 lambda_min of J J.T, computed again
+        every 100 steps. Where a step would raise the loss above that of the last beginning, training begins again from the
+        best parameters so far, without momentum. A lambda_min below 1e-6 lambda_max counts as that much, as does one of a
+        matrix of more than 2000 rows, which is not computed. The loss need not fall at every step.
     max_iter : int
-        Largest number of steps, at least 0.
+        Largest number of steps, at least 0, after those of `previous`.
     tol : float, default=0.0
         Training stops where |g(theta_t)| <= tol, at least 0.
     loss_tol : float, default=0.0
@@ -70,10 +89,13 @@ def gradient_descent(
     method : {"gradient_descent", "heavy_ball", "nesterov"}, default="gradient_descent"
         Method.
     momentum : float, default=0.0
-        beta in [0, 1); zero for gradient descent.
+        beta in [0, 1); zero for gradient descent, and where it is found with the learning rate.
     callback : callable or None, default=None
         Called as ``callback(t, theta_t)`` at every step t, the start included, with a read-only array that stays as it is.
         Training stops where it returns something true.
+    previous : Trajectory or None, default=None
+        Run to go on from: with the other arguments as they were, the result is that of a run that was never interrupted, to
+        the last bit.
 
     Returns
     -------
@@ -81,24 +103,26 @@ def gradient_descent(
         Loss and gradient norm at every theta_t, and the learning rate of every step. Its status is
 
         - CONVERGED at `tol` or `loss_tol`;
-        - with "auto", where no step lowers the loss that can be told from rounding: EXACT if it has fallen to eps times that
-          at the start; INCONSISTENT, or LEAST_SQUARES if p < q, if the gradient vanishes beside |J| |rho|, as it does where
-          rows contradict each other, and where rho lies along tiny eigenvalues of J J.T; ILL_CONDITIONED otherwise;
+        - with a rate that is found, where no step lowers the loss that can be told from rounding: EXACT if it has fallen to
+          eps times that at the start; INCONSISTENT, or LEAST_SQUARES if p < q, if the gradient vanishes beside |J| |rho|, as
+          it does where rows contradict each other, and where rho lies along tiny eigenvalues of J J.T; ILL_CONDITIONED
+          otherwise;
         - MAX_ITER after `max_iter` steps, or where `callback` ended it;
         - DIVERGED where the loss, its gradient or the parameters overflowed: theta is then the last one before.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, the loss is not finite at the start, or `learning_rate` is "auto" and the objective
-        has no ``linearize``.
+        If an argument is out of range, the loss is not finite at the start, `previous` does not fit, or `learning_rate` is a
+        name and the objective has no ``linearize``.
 
     Notes
     -----
     One loss and one gradient for each step; with ``nesterov`` a second gradient, at theta_t + beta d_t. Neither warns nor
     prints. Memory of about five vectors of parameters. With "auto", eight products with J J.T, each about as dear as a
-    gradient, whenever the eigenvalue is computed. Losses of "auto" never rise by more than rounding,
-    1000 eps sqrt(L(theta_0) L(theta_t)).
+    gradient, whenever the eigenvalue is computed; for the heavy ball, J J.T and its eigenvalues, 4 q^3 / 3 flops. "cauchy"
+    takes one product with J for each step. Losses of gradient descent with "auto" or "cauchy" never rise by more than
+    rounding, 1000 eps sqrt(L(theta_0) L(theta_t)).
 
     References
     ----------
@@ -113,30 +137,35 @@ def gradient_descent(
     >>> gradient_descent(LeastSquares([[1.0, 2.0]], [5.0]), np.zeros(2), learning_rate=0.2, max_iter=10).theta
     array([1., 2.])
     """
-    current, goal = check_start(theta, objective.n_parameters), Goal.checked(max_iter, tol, loss_tol)
-    rate, beta = _check_rate(learning_rate, method, objective), _check_momentum(momentum, method)
+    goal = Goal.checked(max_iter, tol, loss_tol)
+    rate = _check_rate(learning_rate, method, objective)
+    beta = _check_momentum(momentum, method, is_found=rate is None and method in METHODS[1:])
+    kind = f"gradient_descent with method={method!r} and learning_rate={'a number' if rate else repr(learning_rate)}"
+    state = check_previous(theta, previous, kind, objective.n_parameters)
+    current = check_start(theta if previous is None else previous.theta, objective.n_parameters)
     value, gradient = evaluate(objective, current)
     if not is_finite(value, gradient):
         raise ValueError("the loss or its gradient is not finite at theta: start from smaller parameters")
-    record = Record(goal, callback)
-    record.add(value, gradient)
+    record = Record.started(goal, callback, previous, value, gradient)
     if rate is None:
-        automatic = AutomaticRate(objective, value)
-        end, status = _descend_automatically(automatic, current, gradient, record)
-        return _trajectory(end, record, status, automatic.n_rejected)
-    end, status = _descend(objective, current, gradient, record, rate, beta, is_ahead=beta > 0.0 and method == "nesterov")
-    return _trajectory(end, record, status, 0)
+        finder = _FOUND[learning_rate, method](objective, record.value[0])
+        finder.resume({name: each for name, each in state.items() if name != "kind"})
+        end, status = _descend_carefully(finder, current, gradient, record)
+        return _trajectory(end, record, status, finder.n_rejected, {"kind": kind, **finder.state()})
+    before, is_ahead = state.get("before", current), beta > 0.0 and method == "nesterov"
+    end, before, status = _descend(objective, before, current, gradient, record, rate, beta, is_ahead=is_ahead)
+    return _trajectory(end, record, status, 0, {"kind": kind, "before": before})
 
 
 def _descend(
-    objective: Any, current: FloatArray, gradient: FloatArray, record: Record, rate: float, beta: float, *, is_ahead: bool
-) -> tuple[FloatArray, Status]:
-    """Steps of a constant rate, whatever the loss does."""
-    previous = current
+    objective: Any, previous: FloatArray, current: FloatArray, gradient: FloatArray, record: Record, rate: float,
+    beta: float, *, is_ahead: bool,
+) -> tuple[FloatArray, FloatArray, Status]:  # fmt: skip
+    """Steps of a constant rate, whatever the loss does; the last two iterates and how it ended."""
     while True:
         status = _status(record, current)
         if status is not None:
-            return current, status
+            return current, previous, status
         with np.errstate(over="ignore", invalid="ignore"):
             start = current + beta * (current - previous)
             slope = objective.gradient(start) if is_ahead and is_finite(0.0, start) else gradient
@@ -145,36 +174,37 @@ def _descend(
         if is_finite(0.0, following):
             value, slope = evaluate(objective, following)
         if not is_finite(value, slope):
-            return current, Status.DIVERGED
+            return current, previous, Status.DIVERGED
         following.flags.writeable = False
         previous, current, gradient = current, following, slope
         record.add(value, gradient, rate)
 
 
-def _descend_automatically(
-    automatic: AutomaticRate, current: FloatArray, gradient: FloatArray, record: Record
+def _descend_carefully(
+    finder: Descent, current: FloatArray, gradient: FloatArray, record: Record
 ) -> tuple[FloatArray, Status]:
-    """Steps that do not raise the loss."""
+    """Steps whose length is found."""
     while True:
         status = _status(record, current)
         if status is not None and not (status is Status.CONVERGED and record.is_trapped):
             return current, status
-        step = automatic.step(current, record.value[-1], gradient)
+        step = finder.step(current, record.value[-1], gradient)
         if step is None:
-            return current, _stalled(automatic, record, gradient)
+            return current, _stalled(finder, record, current, gradient)
         current, value, gradient, rate = step
         current.flags.writeable = False
         record.add(value, gradient, rate)
 
 
-def _stalled(automatic: AutomaticRate, record: Record, gradient: FloatArray) -> Status:
+def _stalled(finder: Descent, record: Record, theta: FloatArray, gradient: FloatArray) -> Status:
     """Status of a run whose loss no step lowers."""
-    if automatic.is_overflown:
+    if finder.is_overflown:
         return Status.DIVERGED
     if record.value[-1] <= EPS * record.value[0]:
         return Status.EXACT
-    if automatic.is_stationary(record.value[-1], gradient):
-        return Status.LEAST_SQUARES if automatic.is_tall else Status.INCONSISTENT
+    is_stationary, is_tall = finder.is_stationary(theta, record.value[-1], gradient)
+    if is_stationary:
+        return Status.LEAST_SQUARES if is_tall else Status.INCONSISTENT
     return Status.ILL_CONDITIONED
 
 
@@ -186,7 +216,9 @@ def _status(record: Record, theta: FloatArray) -> Status | None:
     return Status.MAX_ITER if is_stopped or record.is_exhausted else None
 
 
-def _trajectory(theta: FloatArray, record: Record, status: Status, n_rejected: int) -> Trajectory:
+def _trajectory(
+    theta: FloatArray, record: Record, status: Status, n_rejected: int, state: dict[str, Any]
+) -> Trajectory:
     return Trajectory(
         theta=theta.copy(),
         value=np.array(record.value),
@@ -195,6 +227,7 @@ def _trajectory(theta: FloatArray, record: Record, status: Status, n_rejected: i
         n_iter=record.n_iter,
         learning_rate=np.array(record.size),
         n_rejected=n_rejected,
+        state=state,
     )
 
 
@@ -202,21 +235,22 @@ def _check_rate(learning_rate: Any, method: str, objective: Objective) -> float 
     """Validated rate; None for an automatic one, where the objective and the method admit it."""
     if not isinstance(learning_rate, str):
         return check_number(learning_rate, "learning_rate", low_open=True)
-    if learning_rate != "auto":
-        raise ValueError(f"learning_rate={learning_rate!r}: pass a number greater than 0, or 'auto'")
-    if method in METHODS[1:]:
+    if learning_rate not in ("auto", "cauchy"):
+        raise ValueError(f"learning_rate={learning_rate!r}: pass a number greater than 0, 'auto' or 'cauchy'")
+    if method in METHODS and (learning_rate, method) not in _FOUND:
         raise ValueError(
-            f"learning_rate='auto' does not fit method={method!r}, whose loss may rise: pass a number, or "
-            "method='gradient_descent'"
+            f"learning_rate={learning_rate!r} does not fit method={method!r}: pass a number, or method='gradient_descent'"
         )
-    check_linearizable(objective, "learning_rate='auto'", "pass a number")
+    check_linearizable(objective, f"learning_rate={learning_rate!r}", "pass a number")
     return None
 
 
-def _check_momentum(momentum: float, method: str) -> float:
+def _check_momentum(momentum: float, method: str, *, is_found: bool) -> float:
     if method not in METHODS:
         raise ValueError(f"method={method!r} is unknown: choose one of {', '.join(map(repr, METHODS))}")
     beta = check_number(momentum, "momentum", high=1.0)
+    if beta and is_found:
+        raise ValueError(f"momentum={momentum!r} has no effect where the learning rate is found: pass 0, or a rate")
     if beta and method == "gradient_descent":
         raise ValueError(f"momentum={momentum!r} has no effect on {method!r}: use method='heavy_ball' or 'nesterov'")
     return beta
