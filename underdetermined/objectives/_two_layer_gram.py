@@ -60,12 +60,11 @@ class TwoLayerGram:
         hidden, total = _zeros(n if self._layout.has_hidden else 0), self._last_layer()
         with quiet():
             factors = _root_mean_square(self._last)
-            for index, neurons in enumerate(self._tiles.panels):
-                features, slopes = self._panel(index)
+            for neurons, values, derivatives, memory in self._panels():
                 if self._layout.has_last:
-                    add_outer_gram(total, features)
+                    add_outer_gram(total, self._weighted(values, self._scale[neurons, 0], memory))
                 if self._layout.has_hidden:
-                    add_outer_gram(hidden, slopes * factors[neurons])
+                    add_outer_gram(hidden, self._weighted(derivatives, factors[neurons], memory))
             # The lower triangle in Fortran order is the upper one in C order.
             total, hidden = total.T, hidden.T
             for part, inner in self._inner_products():
@@ -87,11 +86,11 @@ class TwoLayerGram:
         check_memory(8 * n**2 * (k**2 + len(one) + 1), f"the {n * k} x {n * k} Gram matrix")
         blocks, last = np.zeros((len(one), n, n)), self._last_layer()
         with quiet():
-            for index, neurons in enumerate(self._tiles.panels):
-                features, slopes = self._panel(index)
+            for neurons, values, derivatives, memory in self._panels():
                 if self._layout.has_last:
-                    add_outer_gram(last, features)
+                    add_outer_gram(last, self._weighted(values, self._scale[neurons, 0], memory))
                 if self._layout.has_hidden:
+                    slopes = self._weighted(derivatives, 1.0, memory)
                     self._add_pairs(blocks, slopes, (self._last[neurons, one] * self._last[neurons, other]).T)
             for part, inner in self._inner_products():
                 blocks[:, part, part.start :] *= inner
@@ -105,10 +104,18 @@ class TwoLayerGram:
             result[part] = blocks[found, part].transpose(2, 0, 3, 1)
         return result.reshape(n * k, n * k)
 
-    def _panel(self, index: int) -> tuple[FloatArray, FloatArray]:
-        """Features and derivatives times t."""
-        values, derivatives = self._tiles.panel(index)
-        return self._root * values * self._scale[self._tiles.panels[index], 0], self._root * derivatives
+    def _panels(self) -> Iterator[tuple[slice, FloatArray, FloatArray, FloatArray]]:
+        """Neurons, Phi, Phi', and memory for an array of that shape."""
+        n, panels = len(self._root), self._tiles.panels
+        memory = np.empty(n * (panels[0].stop - panels[0].start))
+        for index, neurons in enumerate(panels):
+            values, derivatives = self._tiles.panel(index)
+            yield neurons, values, derivatives, memory[: values.size].reshape(values.shape)
+
+    def _weighted(self, panel: FloatArray, factors: FloatArray | float, out: FloatArray) -> FloatArray:
+        np.multiply(panel, factors, out=out)
+        out *= self._root
+        return out
 
     def _last_layer(self) -> FloatArray:
         """What output biases contribute, where the rest of the last layer is added."""

@@ -119,12 +119,12 @@ class TwoLayerJacobian(LinearOperator):
                 if last:
                     with quiet():
                         features = self._root * values[:, part] * self._scale[first:stop, 0]
-                    # Features of one output are zeros for the others.
-                    units: FloatArray = np.kron(features, np.eye(k))
-                    yield slice(hidden + k * first, hidden + k * stop), units
+                        # Coefficients of one output do nothing for the others.
+                        units = features[:, np.newaxis, :, np.newaxis] * np.eye(k)[:, np.newaxis]
+                    yield slice(hidden + k * first, hidden + k * stop), units.reshape(len(inputs) * k, -1)
         if self._layout.has_intercept:
-            ones: FloatArray = np.kron(self._root, np.eye(k))
-            yield slice(hidden + last, hidden + last + k), ones
+            ones = self._root[:, :, np.newaxis] * np.eye(k)
+            yield slice(hidden + last, hidden + last + k), ones.reshape(-1, k)
 
     def dense(self) -> FloatArray:
         """J as a new array.
