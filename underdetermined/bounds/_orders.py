@@ -21,7 +21,9 @@ _ORDERS = (
     (
         "subquadratic_2021",
         "any",
-        "Order below n^2 for gradient descent on all layers of a shallow smooth network.",
+        "Order n^(3/2) parameters, n^(3/2) / d neurons, for gradient descent on both layers of a smooth network with "
+        "n ~ d^t, t >= 2, rows of norm 1 and all targets together of norm 1, up to logarithms. What is subquadratic is the "
+        "number of parameters; the proof goes through the last layer and takes n neurons besides.",
         "arXiv:2111.01875",
     ),
     (

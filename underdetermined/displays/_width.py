@@ -13,12 +13,13 @@ from underdetermined.bounds import WidthBound
 from underdetermined.displays._width_axes import label_decades, row_height, split_axes
 from underdetermined.displays._width_bounds import draw_rows, promised_ratio, row_handles, split_bounds, width_limits
 from underdetermined.displays._width_growth import draw_growth
-from underdetermined.empirical_width import WidthGrowth, WidthMeasurement
+from underdetermined.displays._width_trainable import draw_trainable_growth
+from underdetermined.empirical_width import TrainableWidthGrowth, WidthGrowth, WidthMeasurement
 
 _BLUE, _VERMILION = "#0072B2", "#D55E00"
 _FONT_SIZE = 14
 _CURVE_HEIGHT, _LABEL_HEIGHT = 4.0, 0.9  # inches
-_GROWTH_SIZE = (10.5, 6.2)
+_GROWTH_SIZE, _TRAINED_SIZE = (10.5, 6.2), (13.0, 6.4)
 _REACH = 300.0  # the band is followed this far beyond the medians
 _NOTHING = "not resolved in floating point:\ndraw quantity='rank'"
 _WORST = {"smallest": 0.0, "condition": np.inf, "residual": np.inf, "rank": 0.0}
@@ -35,8 +36,9 @@ class WidthDisplay:
 
     Parameters
     ----------
-    source : WidthMeasurement or WidthGrowth
-        What is drawn: measurements at some widths, or minimum widths for some numbers of rows.
+    source : WidthMeasurement, WidthGrowth or TrainableWidthGrowth
+        What is drawn: measurements at some widths, or minimum widths, of the last layer or of trained networks, for some
+        numbers of rows.
     bounds : sequence of WidthBound, default=()
         Bounds for the same data, such as the ``bounds`` of `underdetermined.bounds.MinimumWidth`; for measurements only.
         Orders of growth have no width and are left out.
@@ -71,7 +73,7 @@ class WidthDisplay:
 
     def __init__(
         self,
-        source: WidthMeasurement | WidthGrowth,
+        source: WidthMeasurement | WidthGrowth | TrainableWidthGrowth,
         bounds: Sequence[WidthBound] = (),
         *,
         quantity: Literal["smallest", "condition", "residual", "rank"] = "smallest",
@@ -117,13 +119,15 @@ class WidthDisplay:
         return cls(measurement, bounds, quantity=quantity).plot(ax)
 
     @classmethod
-    def from_growth(cls, growth: WidthGrowth, *, ax: Any = None) -> WidthDisplay:
+    def from_growth(cls, growth: WidthGrowth | TrainableWidthGrowth, *, ax: Any = None) -> WidthDisplay:
         """Draw minimum widths against the number of rows, with the exponents of growth in the legend.
 
         Parameters
         ----------
-        growth : WidthGrowth
-            What `underdetermined.empirical_width.width_growth` returned.
+        growth : WidthGrowth or TrainableWidthGrowth
+            What `underdetermined.empirical_width.width_growth` or `trainable_width_growth` returned. Trainable widths have a
+            dot for each seed and stand beside parameter counts, bounds for the last layer and the order n^(3/2) / d of the
+            literature, which begins at the first of them because its constant is not known.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
 
@@ -163,6 +167,9 @@ class WidthDisplay:
             if isinstance(self.source, WidthGrowth):
                 self.ax_ = plt.subplots(figsize=_GROWTH_SIZE, layout="constrained")[1] if ax is None else ax
                 self.marks_ = draw_growth(self.ax_, self.source)
+            elif isinstance(self.source, TrainableWidthGrowth):
+                self.ax_ = plt.subplots(figsize=_TRAINED_SIZE, layout="constrained")[1] if ax is None else ax
+                self.marks_ = draw_trainable_growth(self.ax_, self.source)
             else:
                 self._draw_measurement(self.source, ax)
         self.figure_ = self.ax_.figure

@@ -119,6 +119,7 @@ def trainable_width_growth(
     curves = _curves(trained, method, max_steps)
     table: list[dict[str, list[TrainableWidth]]] = []
     rows: list[dict[str, float]] = []
+    columns: list[int] = []
     try:
         for size in ordered:
             problems = [(number, *make_problem(size, number)) for number in _seeds(first, size, seeds)]
@@ -127,6 +128,7 @@ def trainable_width_growth(
                 tell = None if progress is None else _prefixed(progress, f"n = {size}, {name}, ")
                 found[name] = _measured(problems, shared | options, n_jobs, tell)
             rows.append(_bound_widths(problems[0], shared) if has_bounds and init in _DEVIATIONS else {})
+            columns.append(np.shape(problems[0][1])[1])
             table.append(found)
     except KeyboardInterrupt:
         if not table:
@@ -135,9 +137,11 @@ def trainable_width_growth(
     return TrainableWidthGrowth(
         activation=str(get_activation(activation)),
         init=init,
+        method=method,
         loss_tol=table[0][next(iter(curves))][0].loss_tol,
         max_steps={name: table[0][name][0].max_steps for name in curves},
         sizes=np.array(ordered[: len(table)], dtype=np.int64),
+        n_inputs=np.array(columns[: len(table)], dtype=np.int64),
         widths={name: np.array([[each.widths[0] for each in row[name]] for row in table]) for name in curves},
         parameters={
             name: np.array([np.mean([each.parameter_width for each in row[name]]) for row in table])

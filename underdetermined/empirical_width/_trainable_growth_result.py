@@ -14,6 +14,8 @@ from underdetermined.empirical_width._growth import fit_exponent
 from underdetermined.empirical_width._growth_result import Exponent
 from underdetermined.empirical_width._plain import plain
 
+_SCALARS = ("activation", "init", "method", "loss_tol", "max_steps", "n_seeds")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainableWidthGrowth:
@@ -23,12 +25,16 @@ class TrainableWidthGrowth:
     ----------
     activation, init : str
         The activation, as `get_activation` reads it, and the initialisation.
+    method : {"gd", "gauss-newton"}
+        How hidden layers were trained; the last layer alone by gradient descent, and by least squares under "last, direct".
     loss_tol : float
         Relative loss that counts as success.
     max_steps : dict of str to int
         Steps T of a training, by curve; 0 where none are taken.
     sizes : ndarray of shape (s,), int
         Numbers of rows n, ascending.
+    n_inputs : ndarray of shape (s,), int
+        Numbers of columns d.
     widths : dict of str to ndarray of shape (s, n_seeds)
         Smallest width of each seed, by curve: the layers that are trained, and "last, direct" for least squares on the last
         layer; nan where none was found.
@@ -42,9 +48,11 @@ class TrainableWidthGrowth:
 
     activation: str
     init: str
+    method: str
     loss_tol: float
     max_steps: dict[str, int]
     sizes: NDArray[np.int64]
+    n_inputs: NDArray[np.int64]
     widths: dict[str, NDArray[np.float64]]
     parameters: dict[str, NDArray[np.float64]]
     bounds: dict[str, NDArray[np.float64]]
@@ -98,8 +106,8 @@ class TrainableWidthGrowth:
         dict
             Keys as the parameters, n_seeds, means and exponents; arrays as lists, and None for numbers that are not finite.
         """
-        result: dict[str, Any] = {name: getattr(self, name) for name in ("activation", "init", "loss_tol", "max_steps")}
-        result |= {"n_seeds": self.n_seeds, "sizes": plain(self.sizes)}
+        result: dict[str, Any] = {name: getattr(self, name) for name in _SCALARS}
+        result |= {name: plain(getattr(self, name)) for name in ("sizes", "n_inputs")}
         for name in ("widths", "parameters", "bounds", "means"):
             result[name] = {key: plain(values) for key, values in getattr(self, name).items()}
         result["exponents"] = {
