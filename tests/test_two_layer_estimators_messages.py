@@ -183,7 +183,7 @@ def test_rows_and_predictions_that_overflow_are_refused(data):
     network = regressor().fit(1e-3 * data[0], data[1])
     with pytest.raises(OverflowError, match=r"entries up to 1.5e\+308, which overflow once multiplied by the row scale"):
         network.predict(np.full((1, 4), 1.5e308))
-    with pytest.raises(OverflowError, match="predictions overflow float32 on rows with entries up to 2"):
+    with pytest.raises(OverflowError, match="predictions overflow float32 on rows with entries up to 3.32"):
         regressor().fit(data[0], 1e39 * data[1]).predict(data[0].astype(np.float32))
     with pytest.raises(OverflowError, match="activation='exp' overflows float64"):
         regressor(activation="exp").fit(*data).predict(np.array([[1e4, 1e4, -1e4, 1e4]]))

@@ -1,7 +1,7 @@
 """What the two-layer regressor and classifier share: parameters, training on merged rows, raw predictions."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,11 +19,10 @@ from underdetermined.estimators._base import FLOATS
 from underdetermined.estimators._exponential import ROUNDING, check_weights
 from underdetermined.estimators._exponential_rows import remedy_for_rows
 from underdetermined.estimators._layer import draw_seed
-from underdetermined.estimators._rows import Rows
 from underdetermined.estimators._steps import Steps
-from underdetermined.estimators._targets import standardized_rows
 from underdetermined.estimators._two_layer_penalty import choose_alpha, tangent_size
-from underdetermined.estimators._two_layer_rows import centre_and_scale, prepared_rows
+from underdetermined.estimators._two_layer_problem import Network, Run, fingerprint, prepare
+from underdetermined.estimators._two_layer_rows import prepared_rows
 from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certificates, most_steps, train
 from underdetermined.estimators._two_layer_validation import Validation, held_out_rows
 from underdetermined.estimators._versioned import Versioned
@@ -39,16 +38,11 @@ __all__ = ["CERTIFIED_SIZE", "TwoLayerModel"]
 LAZINESS_ORDER = 512
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """What is trained on, in the units of the network, and what takes those back to the units of the user."""
-
-    rows: Rows
-    centre: np.ndarray
-    scale: float
-    mean: np.ndarray
-    unit: np.ndarray
-    held_out: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+# Parameters that a run cannot change without becoming another one.
+LOSS = (
+    "width", "activation", "init", "output", "weight_scale", "bias_scale", "row_scale", "sampler", "solver",
+    "learning_rate", "alpha", "early_stopping", "validation_fraction",
+)  # fmt: skip
 
 
 class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
@@ -154,33 +148,53 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         data = {"estimator": self, "X": X, "y": y}
         progress.call_on_fit_task_begin(**data)
         check_weights(weight)
+        table = columns.reshape(len(X), -1)
+        last = getattr(self, "_run", None) if self.warm_start else None
+        key = fingerprint((X, table, weight), [getattr(self, name) for name in LOSS]) if self.warm_start else ""
+        resumed = last if last is not None and last.key == key else None
         random = check_random_state(self.random_state)
-        seed = draw_seed(random)
+        seeds = (draw_seed(random), draw_seed(random)) if last is None else last.seeds
         is_held = None
         if self.early_stopping:
-            is_held = held_out_rows(X, weight, labels, self.validation_fraction, draw_seed(random))
-        problem = self._problem(X, columns.reshape(len(X), -1), weight, is_held, shared_unit=shared_unit)
-        rows, one_column = problem.rows, columns.ndim == 1
-        layer, coef = self._draw(rows.inputs.shape[1], len(problem.unit), seed)
-        objective = TwoLayer(rows.inputs, rows.targets, layer, coef, intercept=0.0, sample_weight=rows.weight)
+            is_held = held_out_rows(X, weight, labels, self.validation_fraction, seeds[1])
+        start = self._start(last, resumed, X.shape[1], table.shape[1], seeds[0])
+        layer, coef, bias = start
+        problem = prepare(
+            X,
+            table,
+            weight,
+            is_held,
+            shared_unit=shared_unit,
+            row_scale=None if self.row_scale == "auto" else float(self.row_scale),
+            units=None if last is None else last.units,
+        )
+        rows, units, one_column = problem.rows, problem.units, columns.ndim == 1
+        objective = TwoLayer(rows.inputs, rows.targets, layer, coef, intercept=bias, sample_weight=rows.weight)
         size = tangent_size(rows.inputs, rows.weight, layer, coef)
-        alpha = choose_alpha(rows, layer, coef, size) if self.alpha == "loo" else float(self.alpha)
-        learned |= {"row_center_": problem.centre, "row_scale_": problem.scale, "alpha_": alpha, "tangent_size_": size}
+        if resumed is not None:
+            alpha = resumed.alpha
+        else:
+            alpha = choose_alpha(rows, layer, coef, bias, size) if self.alpha == "loo" else float(self.alpha)
+        learned |= {"row_center_": units.centre, "row_scale_": units.scale, "alpha_": alpha, "tangent_size_": size}
 
         def network(theta: np.ndarray) -> dict[str, Any]:
-            hidden, last, bias = objective.network(theta)
-            values = problem.mean + problem.unit * bias
-            scaled = last[:, 0] * problem.unit[0] if one_column else np.ascontiguousarray((last * problem.unit).T)
+            hidden, last_layer, bias = objective.network(theta)
+            values = units.mean + units.unit * bias
+            scaled = last_layer[:, 0] * units.unit[0] if one_column else np.ascontiguousarray((last_layer * units.unit).T)
             return {"feature_map_": hidden, "coef_": scaled, "intercept_": values[0] if one_column else values}
 
         steps = Steps(progress, data, learned, network)
-        validation = None if problem.held_out is None else self._validation(objective, problem)
+        validation = None
+        if problem.held_out is not None:
+            validation = self._validation(objective, problem.held_out)
+            if resumed is not None:
+                validation.scores, validation.best = list(resumed.scores), resumed.best
 
         def callback(step: int, theta: np.ndarray) -> bool:
             is_stopped = steps(step, theta)
             return (validation is not None and validation(step, theta)) or is_stopped
 
-        trajectory = train(self, objective, alpha * size, size, callback)
+        trajectory = train(self, objective, alpha * size, size, callback, None if resumed is None else self.trajectory_)
         best = trajectory.theta if validation is None else validation.best
         certificate, step = certificates(objective, trajectory)
         scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
@@ -200,6 +214,9 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         }
         for name, value in learned.items():
             setattr(self, name, value)
+        if self.warm_start:
+            scores = [] if validation is None else validation.scores
+            self._run = Run(key, seeds, units, start, objective.network(best), alpha, best, scores)
         if self.verbose:
             print(f"[{type(self).__name__}] alpha={alpha:.3g} loss={self.loss_curve_[-1]:.3g} {trajectory!r}")
         is_ended = steps.is_stopped or (validation is not None and validation.is_over)
@@ -222,32 +239,18 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
                 f"learning_rate='certified' is proved without a penalty: pass alpha=0 instead of {self.alpha!r}"
             )
 
-    def _problem(
-        self,
-        X: np.ndarray,
-        columns: np.ndarray,
-        weight: np.ndarray | None,
-        is_held: np.ndarray | None,
-        *,
-        shared_unit: bool,
-    ) -> _Problem:
-        """Rows to train on, and rows to validate on in the same units."""
-        kept = slice(None) if is_held is None else ~is_held
-        rows, mean, unit = standardized_rows(
-            X[kept], columns[kept], None if weight is None else weight[kept], shared_unit=shared_unit
-        )
-        centre, scale = centre_and_scale(rows.inputs, rows.weight)
-        scale = scale if self.row_scale == "auto" else float(self.row_scale)
-        # In an order of their own: estimates of eigenvalues and random subsets depend on the order of the rows.
-        order = np.lexsort(rows.inputs.T)
-        inputs = prepared_rows(rows.inputs[order], centre, scale)
-        rows = Rows(inputs, rows.targets[order], rows.weight[order], rows.scatter[order])
-        held_out = None
-        if is_held is not None:
-            ones = np.ones(len(X)) if weight is None else weight
-            targets = (columns[is_held] - mean) / unit
-            held_out = prepared_rows(X[is_held], centre, scale), targets, ones[is_held]
-        return _Problem(rows, centre, scale, mean, unit, held_out)
+    def _start(self, last: Run | None, resumed: Run | None, n_inputs: int, n_outputs: int, seed: int) -> Network:
+        """Network at the start: drawn, that of the run which goes on, or that of the last fit."""
+        if last is None:
+            return (*self._draw(n_inputs, n_outputs, seed), np.zeros(n_outputs))
+        layer, coef, bias = last.start
+        had, now = (layer.n_inputs, coef.shape[1], layer.width), (n_inputs, n_outputs, self.width)
+        if had != now:
+            raise ValueError(
+                f"warm_start=True goes on from the network of the last fit, whose inputs, outputs and width are {had}, not "
+                f"{now}: pass warm_start=False"
+            )
+        return last.start if resumed is not None else last.end
 
     def _draw(self, n_inputs: int, n_outputs: int, seed: int) -> tuple[FeatureMap, np.ndarray]:
         check_memory(32 * (n_inputs + n_outputs) * self.width, f"{self.width} neurons with {n_inputs} inputs each")
@@ -265,9 +268,8 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         )
         return replace(layer, n_jobs=self.n_jobs), coef
 
-    def _validation(self, objective: TwoLayer, problem: _Problem) -> Validation:
-        assert problem.held_out is not None
-        inputs, targets, weight = problem.held_out
+    def _validation(self, objective: TwoLayer, held_out: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Validation:
+        inputs, targets, weight = held_out
         other = replace(objective, X=inputs, targets=targets, sample_weight=weight)
 
         def score(theta: np.ndarray) -> float:

@@ -49,7 +49,7 @@ def tangent_size(inputs: np.ndarray, weight: np.ndarray, layer: FeatureMap, coef
     return float(np.average(sizes, weights=weight))
 
 
-def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, size: float) -> float:
+def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, bias: np.ndarray, size: float) -> float:
     """Penalty of the smallest leave-one-out error of the network linearised at its start.
 
     Parameters
@@ -60,6 +60,8 @@ def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, size: float) -
         The hidden layer.
     coef : ndarray of shape (m, k)
         The last layer.
+    bias : ndarray of shape (k,)
+        The output bias.
     size : float
         `tangent_size`.
 
@@ -72,7 +74,7 @@ def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, size: float) -
     # All outputs have tangent kernels of one distribution: the first one speaks for them.
     first = TwoLayer(rows.inputs[kept], np.zeros(len(kept)), layer, coef[:, :1], intercept=0.0)
     tangent = first.linearize(first.initial())
-    outputs = TwoLayer(rows.inputs[kept], rows.targets[kept], layer, coef, intercept=0.0)
+    outputs = TwoLayer(rows.inputs[kept], rows.targets[kept], layer, coef, intercept=bias)
     n, p = tangent.jacobian.shape
     system = LinearSystem(
         tangent.jacobian if n <= p else tangent.jacobian.matmat(np.eye(p)),

@@ -30,7 +30,12 @@ def most_steps(model: Any) -> int:
 
 
 def train(
-    model: Any, objective: TwoLayer, penalty: float, size: float, callback: Callable[[int, np.ndarray], bool]
+    model: Any,
+    objective: TwoLayer,
+    penalty: float,
+    size: float,
+    callback: Callable[[int, np.ndarray], bool],
+    previous: Trajectory | None,
 ) -> Trajectory:
     """Run the solver of an estimator.
 
@@ -47,6 +52,8 @@ def train(
         damping as large as the trace, above all eigenvalues, and the steps that follow fit ever weaker directions.
     callback : callable
         Called as ``callback(step, theta)``; asks to stop by returning True.
+    previous : Trajectory or None
+        Run of the same loss to go on from.
 
     Returns
     -------
@@ -61,19 +68,27 @@ def train(
     value, gradient = objective.value_and_gradient(theta)
     # A loss that is nothing but rounding need not fall any further.
     rounding = min(1.0, ROUNDING * float(objective.sample_weight.sum()) / value) if value else 0.0
-    options: dict[str, Any] = {"max_iter": most_steps(model), "callback": callback, "loss_tol": max(rounding, model.tol**2)}
+    options: dict[str, Any] = {
+        "max_iter": most_steps(model),
+        "callback": callback,
+        "loss_tol": max(rounding, model.tol**2),
+        "previous": previous,
+    }
     if penalty:
         # A penalty leaves a residual: what becomes small is the gradient.
         options |= {"loss_tol": rounding, "tol": model.tol * float(np.linalg.norm(gradient))}
+    first: np.ndarray | None = theta
+    if previous is not None:
+        first, options["previous"] = None, previous
     if model.solver == "gauss-newton":
         if model.early_stopping:
             options["damping"] = size * float(objective.sample_weight.sum())
-        return gauss_newton(objective, theta, alpha=penalty, **options)
+        return gauss_newton(objective, first, alpha=penalty, **options)
     rate = _certified_rate(objective) if model.learning_rate == "certified" else model.learning_rate
     if model.solver == "heavy-ball":
         options |= {"method": "heavy_ball", "momentum": 0.0 if rate == "auto" else MOMENTUM}
     loss = Penalized(objective, penalty) if penalty else objective
-    return gradient_descent(loss, theta, learning_rate=rate, **options)
+    return gradient_descent(loss, first, learning_rate=rate, **options)
 
 
 def _certified_rate(objective: TwoLayer) -> float:
