@@ -52,9 +52,8 @@ class TwoLayer(HiddenLayerLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, shapes do not fit, the activation has no derivative, or there is a row shift.
-    OverflowError
-        If scale times coef overflows.
+        If an argument is not finite, shapes do not fit, the activation has no derivative, there is a row shift, or scale
+        times coef overflows.
 
     Notes
     -----
