@@ -121,6 +121,7 @@ def test_no_warning_where_scale_does_not_matter():
     for activation in ("relu", "abs", "identity", "leaky_relu(0.3)", "squared_relu"):
         draw_network(2, 10_000, init="xavier", activation=activation)
     draw_network(2, 10_000, init="lecun", weight_scale=1e-3)
+    draw_network(2, 10_000, init="xavier", activation="gelu", weight_scale=1e200)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ elu       z for z > 0, else expm1(z)  1 for z > 0, else exp(z)
 ========  ==========================  =======================================
 
 ``PAIR[name](z, derivative)`` writes both, f(z) over z, and takes one exponential and mostly one division for them;
-its errors are up to 3.0 and 4.3 units.
+its errors were up to 3.0 and 4.3 units, in float32 3.4 and 5.5.
 
 No loop has a branch, a table or a call, so that all vectorise. One text serves float64 and float32:
 ``pick`` and ``like`` choose constants by type. The exponential is 2**k (1 + q) with k = round(y / log 2),

@@ -205,8 +205,8 @@ class Activation:
         Notes
         -----
         exp, tanh, sigmoid, softplus, silu, elu, gelu, gaussian, sin, cos and sin_cos share work and take 0.55 to 0.75 of the
-        time of the two alone; erf shares the pass; the others take two. Values keep an error of at most 3 units in the last
-        place and derivatives one of at most 6, but neither is always equal to what `value` and `derivative` give.
+        time of the two alone; erf shares the pass; the others take two. Values keep an error of at most 4 units in the last
+        place and derivatives one of at most 8, but neither is always equal to what `value` and `derivative` give.
 
         Examples
         --------

@@ -100,8 +100,9 @@ def draw_network(
     spread, count = deviations(init, output, width, (n_inputs, n_outputs), weight_scale, coef_scale)
     bias = None if bias_scale is None else check_number(bias_scale, "bias_scale")
     seed = check_count(seed, "seed", low=0)
-    if init == "xavier":
-        _warn_if_flat(activation, spread.weights * sqrt(n_inputs), (n_inputs, width), weight_scale)
+    size = spread.weights * sqrt(n_inputs)
+    if init == "xavier" and size < 1.0:
+        _warn_if_flat(activation, size, (n_inputs, width), weight_scale)
     weights, biases = draw(n_inputs, count, seed=seed)
     with np.errstate(over="ignore"):
         weights *= spread.weights
