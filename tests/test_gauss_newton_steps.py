@@ -139,5 +139,5 @@ def test_straight_residuals_have_no_bend(solver):
 @pytest.mark.parametrize(("memory", "solver"), [(48 * 100**2, "direct"), (48 * 100**2 - 2, "cg"), (None, "direct")])
 def test_the_solver_follows_the_memory(monkeypatch, memory, solver):
     monkeypatch.setattr(_tangent_system, "available_memory", lambda: memory)
-    assert select_solver("auto", 100) == solver
-    assert select_solver("cg", 100) == "cg"
+    assert select_solver("auto", (100, 200)) == solver
+    assert select_solver("cg", (100, 200)) == "cg"

@@ -132,8 +132,8 @@ WEAK = 1e-8
 _MOST = 0.5
 
 _REMEDY = (
-    "enlarge the rows or weight_scale, widen the network, merge rows that are equal or nearly so and average their targets, "
-    "append a constant column if a row is zero, or use alpha > 0"
+    "enlarge the rows or weight_scale, choose another activation, widen the network, merge rows that are equal or nearly so "
+    "and average their targets, append a constant column if a row is zero, or use alpha > 0"
 )
 _LIMIT = "Training was stopped before the tolerance was reached"
 _STALLS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class DampedGram:
         Returns
         -------
         callable or None
-            Vector of shape (q,) to vector of shape (q,). None where the matrix is not numerically positive definite.
+            Right-hand sides of shape (q, t) to solutions. None where the matrix is not numerically positive definite.
         """
         if damping != self._damping:
             # Dropped first, so that only one factor takes memory.
@@ -47,4 +48,4 @@ class DampedGram:
             shifted[np.diag_indices_from(shifted)] += damping
             self._factor, self._damping = cholesky_in_place(shifted), damping
         factor = self._factor
-        return None if factor is None else lambda right: cholesky_solve(factor, right[:, np.newaxis])[:, 0]
+        return None if factor is None else partial(cholesky_solve, factor)

@@ -92,9 +92,10 @@ def gauss_newton(
     loss_tol : float, default=0.0
         Training stops where the loss is at most loss_tol times that at the start, at least 0.
     solver : {"auto", "direct", "cg"}, default="auto"
-        "direct" forms K and solves with `underdetermined.solve`; "cg" takes products with J alone, by conjugate gradients
-        with a randomised Nystrom preconditioner; "auto" is "direct" where three matrices of the size of K fit in half of the
-        memory available. If p < q, J.T J takes the place of K.
+        "direct" forms K and factors it; "cg" takes products with J, by conjugate gradients, preconditioned by the Gram
+        matrix of one output, of order n, where the objective has it, else by a randomised Nystrom approximation; "auto" is
+        "direct" where three matrices of the size of K fit in half of the memory available, unless there are so many outputs
+        that the factor of K would take several times the work of "cg". If p < q, J.T J takes the place of K.
     damping : float or "auto", default="auto"
         mu >= 0 of the first step; "auto" is 1e-6 lambda_max(K). Zero tries the undamped step first.
     callback : callable or None, default=None
@@ -127,8 +128,9 @@ def gauss_newton(
     Notes
     -----
     A "direct" step forms K and factors it, q^3 / 3 flops, makes a few products with J to refine the solution, and computes
-    one residual; a rejected one does not form K again; a bent one factors twice and computes two residuals. Memory 16 q^2
-    bytes and a few vectors of length p. Dampings below 1e-13 lambda_max(K) are raised to it, so that Cholesky factors serve;
+    one residual; a rejected one does not form K again; a bent one computes two residuals. Where the refined factor is not
+    accurate, `underdetermined.solve` takes over. Memory 16 q^2 bytes and a few vectors of length p; if p < q, 16 p^2 bytes
+    and the Jacobian. Dampings below 1e-13 lambda_max(K) are raised to it, so that Cholesky factors serve;
     quadratic convergence suffers only where the smallest eigenvalue of K is as small as that. The loss never rises.
 
     References
@@ -205,7 +207,8 @@ class _Search:
         linearization = self._linearize(start)
         n_residuals = len(linearization.residual)
         self._is_tall = len(start) < n_residuals
-        self._solver = select_solver(solver, min(n_residuals, len(start)))
+        has_outputs = getattr(linearization, "output_gram", None) is not None
+        self._solver = select_solver(solver, (n_residuals, len(start)), objective.targets.shape[1] if has_outputs else 1)
         value = self._loss(start, norm(linearization.residual))
         self._first_value = state.get("first_value", value)
         self.is_finite = is_finite(value) and self._move(start, linearization, value)
@@ -296,7 +299,8 @@ class _Search:
     def weak_share(self) -> float:
         """Share of the residual along eigenvalues of J J.T that are tiny beside the largest."""
         size = norm(self._system.residual)
-        if not (size > 0.0 and self.scale > np.finfo(np.float64).tiny / WEAK):
+        # With more residuals than parameters there are zeros among them in any case.
+        if self._is_tall or not (size > 0.0 and self.scale > np.finfo(np.float64).tiny / WEAK):
             return float(np.nan)
         return self._system.step(WEAK * self.scale, None, 0.0).residual_norm / size
 

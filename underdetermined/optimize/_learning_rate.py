@@ -23,6 +23,7 @@ _FIRST_INTERVAL = 5
 _FAST, _SLOW = 0.1, 0.03
 # Rounding of a loss, in units of eps |first residual| |residual|.
 _NOISE = 1e3
+_LARGEST_RATE = 1e150
 
 
 class Descent(ABC):
@@ -132,7 +133,7 @@ def is_tiny(rate: float, slope: float, size: float, value: float) -> bool:
     -------
     bool
     """
-    return rate * slope <= EPS * size or rate * slope**2 <= EPS * value
+    return rate * slope <= EPS * size or rate * slope * slope <= EPS * value
 
 
 class LineSteps(Descent):
@@ -239,7 +240,8 @@ class CauchyRate(LineSteps):
             return
         with np.errstate(over="ignore", invalid="ignore"):
             change = norm(self._objective.linearize(theta).jacobian.matvec(gradient / length))
-        self._rate = change**-2.0 if change > 0.0 else np.nan
+        # A rate that overflows belongs to a loss that hardly depends on the parameters: any step that moves them will do.
+        self._rate = min(1.0 / change / change, _LARGEST_RATE) if change > 1.0 / _LARGEST_RATE else _LARGEST_RATE
 
     def _shorten(self, theta: FloatArray) -> None:
         self._rate *= 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,24 +24,30 @@ from underdetermined.system import LinearSystem
 FloatArray = NDArray[np.float64]
 
 SOLVERS = ("auto", "direct", "cg")
-# Accuracy of a step by conjugate gradients; the next step corrects what is left.
-_CG_TOL = 1e-6
+# Accuracy of a step by conjugate gradients, and where a matrix of one output preconditions them; the next step corrects
+# what is left.
+_CG_TOL, _CG_TOL_OF_OUTPUTS = 1e-6, 1e-3
 _MAX_CG_ITER = 1000
 # Dampings are as good as infinite from here on, and sums of more of them must not overflow.
 _LARGEST_DAMPING = 1e290
 # Residual of a refined Cholesky solution, and after how many solves it is there.
 _ACCURATE, _REFINEMENTS = 1e-8, 4
+# Products with J or J.T that a step by conjugate gradients takes, with the Gram matrix of one output as preconditioner; and
+# how many times the work of that a Cholesky factor of all outputs must be before it is avoided.
+_PRODUCTS, _CLEARLY = 60, 3.0
 
 
-def select_solver(solver: str, order: int) -> str:
-    """Name the solver of systems of an order: "direct" where three matrices of it fit in half of the memory.
+def select_solver(solver: str, shape: tuple[int, int], n_outputs: int = 1) -> str:
+    """Name the solver: "direct" where three Gram matrices fit in half of the memory, unless products are clearly cheaper.
 
     Parameters
     ----------
     solver : {"auto", "direct", "cg"}
         The one asked for.
-    order : int
-        The smaller of the numbers q of residuals and p of parameters.
+    shape : tuple of two int
+        Numbers q of residuals and p of parameters.
+    n_outputs : int, default=1
+        Number k of outputs of a Jacobian that comes with the Gram matrix of one of them, of order q / k.
 
     Returns
     -------
@@ -50,8 +57,14 @@ def select_solver(solver: str, order: int) -> str:
         raise ValueError(f"solver={solver!r} is unknown: choose one of {', '.join(map(repr, SOLVERS))}")
     if solver != "auto":
         return solver
-    memory = available_memory()
-    return "direct" if memory is None or 3 * 8 * order**2 <= memory // 2 else "cg"
+    memory, order = available_memory(), min(shape)
+    if memory is not None and 3 * 8 * order**2 > memory // 2:
+        return "cg"
+    if n_outputs == 1 or shape[0] > shape[1]:
+        return "direct"
+    n_rows = shape[0] // n_outputs
+    by_products = n_rows**3 / 3.0 + _PRODUCTS * 2.0 * n_rows * shape[1]
+    return "cg" if order**3 / 3.0 > _CLEARLY * by_products else "direct"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +104,7 @@ class TangentSystem:
         self._jacobian = linearization.jacobian
         self._solver = solver
         self._is_wide = self._jacobian.shape[0] <= self._jacobian.shape[1]
+        self._linearization = linearization
         self._damped: DampedGram | None = None
         if solver == "direct":
             with np.errstate(over="ignore", invalid="ignore"):
@@ -183,13 +197,14 @@ class TangentSystem:
             rest, misfit = right, right
             for _ in range(_REFINEMENTS):
                 if self._is_wide:
-                    dual = dual + solve_gram(rest)
+                    dual = dual + solve_gram(rest[:, np.newaxis])[:, 0]
                     delta = self._jacobian.rmatvec(dual)
                     misfit = right - self._jacobian.matvec(delta)
                     rest = misfit - damping * dual
                     error, goal = norm(rest), _ACCURATE * size
                 else:
-                    delta = delta + solve_gram(self._jacobian.rmatvec(misfit) - damping * delta)
+                    rest = self._jacobian.rmatvec(misfit) - damping * delta
+                    delta = delta + solve_gram(rest[:, np.newaxis])[:, 0]
                     misfit = right - self._jacobian.matvec(delta)
                     rest = self._jacobian.rmatvec(misfit) - damping * delta
                     error, goal = norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * norm(misfit)
@@ -200,12 +215,12 @@ class TangentSystem:
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
-        """Conjugate gradients on the short side, in units of lambda_max + damping and |right|; no Gram matrix is formed."""
+        """Conjugate gradients on the short side, in units of lambda_max + damping and |right|; K is not formed."""
         jacobian, size = self._jacobian, float(column_norms(right[:, np.newaxis])[0])
         unit, relative = float(np.sqrt(self.scale + damping)), damping / (self.scale + damping)
         if size == 0.0:
             return np.zeros(jacobian.shape[1]), 0.0
-        is_wide = jacobian.shape[0] <= jacobian.shape[1]
+        is_wide = self._is_wide
 
         def forward(vectors: FloatArray) -> FloatArray:
             return jacobian.matmat(vectors) / unit
@@ -218,14 +233,28 @@ class TangentSystem:
 
         order = min(jacobian.shape)
         column = right[:, np.newaxis] / size
+        precondition = self._of_outputs(damping)
         solution, _, _ = conjugate_gradients(
             apply,
-            nystrom(apply, order),
+            precondition or nystrom(apply, order),
             column if is_wide else backward(column),
-            rtol=_CG_TOL,
+            rtol=_CG_TOL_OF_OUTPUTS if precondition else _CG_TOL,
             smallest=0.0,
             max_iter=min(_MAX_CG_ITER, 10 * order + 100),
         )
         delta = backward(solution) if is_wide else solution
         misfit = size * float(column_norms(column - forward(delta))[0])
         return size / unit * delta[:, 0], misfit
+
+    def _of_outputs(self, damping: float) -> Callable[[FloatArray], FloatArray] | None:
+        """Preconditioner (B + damping I)^-1 kron I_k from the mean Gram matrix B of one output, where J comes with it."""
+        build = getattr(self._linearization, "output_gram", None)
+        if build is None or not self._is_wide:
+            return None
+        if self._damped is None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._damped = DampedGram(build())
+        n_rows, solve_gram = len(self._damped.gram), self._damped.solver(damping)
+        if solve_gram is None:
+            return None
+        return lambda vectors: solve_gram(vectors.reshape(n_rows, -1)).reshape(vectors.shape)
