@@ -15,6 +15,8 @@ from underdetermined.estimators import (
     RandomFeatures,
     SparseReLUClassifier,
     SparseReLURegressor,
+    TwoLayerClassifier,
+    TwoLayerRegressor,
 )
 
 MODELS = (RandomFeatureRegressor, RandomFeatureClassifier)
@@ -34,6 +36,10 @@ SPARSE = [
 EXPONENTIAL = [
     ExponentialRegressor(width=32, alpha=1.0, tol=0.03, random_state=0, n_jobs=1),
     ExponentialClassifier(width=32, solver="gd", max_iter=30, tol=0.3, random_state=0, n_jobs=1),
+]
+TWO_LAYER = [
+    TwoLayerRegressor(width=16, random_state=0, n_jobs=1),
+    TwoLayerClassifier(width=16, alpha=1.0, early_stopping=True, random_state=0, n_jobs=1),
 ]
 MORE_CHECKS = (
     "check_param_validation",
@@ -61,13 +67,15 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(SPARSE + EXPONENTIAL, expected_failed_checks=expected_failures, xfail_strict=True)
+@parametrize_with_checks(SPARSE + EXPONENTIAL + TWO_LAYER, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learn_checks_of_trained_networks(estimator, check):
     check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore:training ended after 30:sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("estimator", [*ESTIMATORS[:3], *SPARSE, *EXPONENTIAL], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS[:3], *SPARSE, *EXPONENTIAL, *TWO_LAYER], ids=lambda model: type(model).__name__
+)
 @pytest.mark.parametrize("name", [name for name in MORE_CHECKS if name not in TRANSFORMER_ONLY])
 def test_checks_that_the_decorator_leaves_out(estimator, name):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
