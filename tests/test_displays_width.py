@@ -13,7 +13,14 @@ from underdetermined.bounds import Assumption, WidthBound, minimum_width
 from underdetermined.displays import WidthDisplay
 from underdetermined.displays._width_bounds import width_text
 from underdetermined.displays._width_growth import _STYLES
-from underdetermined.empirical_width import Exponent, WidthGrowth, WidthMeasurement, measure_widths
+from underdetermined.displays._width_trainable import _CURVES
+from underdetermined.empirical_width import (
+    Exponent,
+    TrainableWidthGrowth,
+    WidthGrowth,
+    WidthMeasurement,
+    measure_widths,
+)
 
 matplotlib.use("agg")
 WIDTHS = [5, 10, 20, 40, 80]
@@ -300,3 +307,62 @@ def test_global_style_is_left_alone(measurement, growth):
     WidthDisplay.from_measurement(measurement, [bound("chernoff", 100)])
     WidthDisplay.from_growth(growth)
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.fixture
+def trained():
+    """Three sizes, two seeds; one seed of the last layer finds no width at the largest size."""
+    sizes = np.array([10, 20, 40])
+    both = np.array([[4.0, 4.0], [8.0, 8.0], [15.0, 17.0]])
+    last = np.array([[20.0, 20.0], [80.0, 80.0], [320.0, np.nan]])
+    return TrainableWidthGrowth(
+        activation="tanh", init="lecun", method="gauss-newton", loss_tol=1e-6, sizes=sizes, n_inputs=np.array([3, 3, 3]),
+        max_steps={"both": 200, "last": 5000, "last, direct": 0},
+        widths={"both": both, "last": last, "last, direct": np.column_stack([sizes, sizes]).astype(float)},
+        parameters={"both": sizes / 4.0, "last": sizes.astype(float)},
+        bounds={"chernoff": 1e3 * sizes, "leverage": np.full(3, np.nan), "necessary": sizes.astype(float)},
+    )  # fmt: skip
+
+
+def test_trainable_widths_beside_what_is_known(trained, axes):
+    display = WidthDisplay.from_growth(trained, ax=axes)
+    assert (display.ax_, display.line_, display.bounds_ax_) == (axes, None, None)
+    assert set(display.marks_) == {"both", "last", "last, direct", "chernoff", "parameters", "order"}
+    np.testing.assert_allclose(display.marks_["both"].get_xydata(), [[10, 4], [20, 8], [40, np.sqrt(15 * 17)]])
+    np.testing.assert_allclose(display.marks_["last"].get_xydata(), [[10, 20], [20, 80]])
+    np.testing.assert_allclose(display.marks_["parameters"].get_ydata(), [2.5, 5.0, 10.0])
+    np.testing.assert_allclose(display.marks_["order"].get_ydata(), 4.0 * np.array([1.0, 2.0, 4.0]) ** 1.5)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert "tanh, lecun" in axes.get_title()
+    assert "1e-06" in axes.get_title()
+    texts_shown = legend(display)
+    found = trained.exponents["both"]
+    assert f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]  both layers,\nGauss-Newton, T = 200" in texts_shown
+    assert any("last layer,\ngradient descent, T = 5,000,\nnot every seed at n = 40" in text for text in texts_shown)
+    assert any(text.endswith("last layer, bound: matrix Chernoff") for text in texts_shown)
+    assert "parameter count of both layers" in texts_shown
+
+
+def test_dots_of_trainable_widths_are_the_seeds(trained, axes):
+    WidthDisplay.from_growth(trained, ax=axes)
+    dots = [line.get_ydata() for line in axes.lines if line.get_linestyle() == "None" and line.get_color() == "black"]
+    np.testing.assert_array_equal(np.column_stack(dots), trained.widths["both"])
+
+
+def test_trainable_widths_of_the_last_layer_alone(trained, axes):
+    widths, parameters = ({"last": each["last"]} for each in (trained.widths, trained.parameters))
+    alone = replace(trained, widths=widths, parameters=parameters, bounds={})
+    assert set(WidthDisplay.from_growth(alone, ax=axes).marks_) == {"last"}
+
+
+def test_curves_of_trainable_widths_differ_without_colour():
+    styles = [(str(style), marker) for _, _, style, marker in _CURVES.values()]
+    assert len({style for style, _ in styles}) == len({marker for _, marker in styles}) == len(styles)
+
+
+def test_legend_of_trainable_widths_is_inside_the_figure(trained):
+    display = WidthDisplay.from_growth(trained)
+    display.figure_.canvas.draw()
+    box, figure = display.ax_.get_legend().get_window_extent(), display.figure_.bbox
+    assert box.x1 <= figure.x1
+    assert box.y0 >= figure.y0

@@ -252,6 +252,6 @@ def _checked_problem(
     if share > problem.loss_tol:
         raise ValueError(
             f"a share of {share:.3g} of the squared targets is unattainable at any width, and loss_tol is "
-            f"{problem.loss_tol:g}: {attainability.explanation} Remove or merge these rows, or add biases"
+            f"{problem.loss_tol:g}. {attainability.explanation}"
         )
     return problem, attainability.rank

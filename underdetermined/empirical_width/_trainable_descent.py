@@ -117,8 +117,8 @@ class NarrowNetwork:
 def descend(network: NarrowNetwork, goal: float, max_steps: int) -> tuple[float, int]:
     """Gradient descent with the step 0.9 / lambda_max(J J.T), until the loss is at most a goal.
 
-    The eigenvalue is computed again after 50 steps, and wherever a step would raise the loss: that step is taken back, and
-    the next one is at most half as long. Steps at most double each time the eigenvalue is computed again.
+    The eigenvalue is computed again after 50 steps, and wherever a step does not lower the loss: that step is taken back,
+    and the next one is at most half as long. Steps at most double each time the eigenvalue is computed again.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def descend(network: NarrowNetwork, goal: float, max_steps: int) -> tuple[float,
                 rate, age = min(2.0 * rate, _longest(network, theta)), 0
             following = theta - rate * gradient
             reached, slope = network.value_and_gradient(following)
-            if reached <= value:
+            if reached < value:
                 theta, value, gradient = following, reached, slope
                 steps, age = steps + 1, age + 1
                 continue

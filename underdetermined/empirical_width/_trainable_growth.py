@@ -85,6 +85,11 @@ def trainable_width_growth(
     MemoryError
         If the matrices do not fit; the message has the number of bytes.
 
+    Warns
+    -----
+    UserWarning
+        From `underdetermined.joint.draw_network`, with ``init="xavier"`` at large widths.
+
     Notes
     -----
     The cost of `minimum_trainable_width` for every size and curve, and of `minimum_width` for every size. An exponent is a
