@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,7 +14,7 @@ from underdetermined.joint._curvature import Curvature
 
 FloatArray = NDArray[np.float64]
 
-_CELLS, _HALVINGS, _NEWTON_STEPS = 256, 200, 400
+_CELLS, _NEWTON_STEPS = 256, 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +64,22 @@ class WorstPath(LongestPath):
         first = once[cell] + x * (beta[cell] + 0.5 * slope * x)
         return float(first), float(twice[cell] + x * (once[cell] + x * (0.5 * beta[cell] + slope * x / 6.0)))
 
-    def _lowest_at(self, length: float) -> float:
-        return self.lowest - self._integrals(length)[0] / self.efficiency
-
-    def _decrease_at(self, length: float) -> float:
-        """Decrease of |rho| that a path of this length brings at least."""
-        return self.efficiency * self.lowest * length - self._integrals(length)[1]
-
     @cached_property
     def _limit(self) -> float:
         """Length at which the smallest singular value may be 0."""
-        return _first(lambda length: self._lowest_at(length) <= 0.0, _CELLS * self._width)
+        beta, once, _ = self._table
+        whole = self.efficiency * self.lowest
+        cell = min(int(np.searchsorted(once, whole, side="right")) - 1, _CELLS - 1)
+        rest, slope = whole - once[cell], (beta[cell + 1] - beta[cell]) / self._width
+        root = float(np.sqrt(beta[cell] ** 2 + 2.0 * slope * rest))
+        return cell * self._width + min(2.0 * float(rest) / (float(beta[cell]) + root), self._width)
 
     @cached_property
     def capacity(self) -> float:
         """Largest residual from which the path ends."""
-        return float(np.inf) if self.curvature.is_zero else self._decrease_at(self._limit)
+        if self.curvature.is_zero:
+            return float(np.inf)
+        return self.efficiency * self.lowest * self._limit - self._integrals(self._limit)[1]
 
     @property
     def h(self) -> float:
@@ -90,14 +89,31 @@ class WorstPath(LongestPath):
     @cached_property
     def distance(self) -> float:
         """Length R of the path."""
+        whole = self.efficiency * self.lowest
         if self.curvature.is_zero:
-            return self.residual / (self.efficiency * self.lowest)
-        return _first(lambda length: self._decrease_at(length) >= self.residual, self._limit)
+            return self.residual / whole
+        beta, once, twice = self._table
+        lengths = self._width * np.arange(_CELLS + 1.0)
+        last = min(int(self._limit / self._width), _CELLS - 1)
+        decreases = (whole * lengths - twice)[: last + 1]
+        cell = max(int(np.searchsorted(decreases, self.residual, side="right")) - 1, 0)
+        first, start = float(whole - once[cell]), self.residual - float(decreases[cell])
+        bend, slope = 0.5 * float(beta[cell]), float(beta[cell + 1] - beta[cell]) / (6.0 * self._width)
+        low, high = 0.0, min(self._width, self._limit - cell * self._width)
+        while high - low > 2.0 * EPS * high:
+            middle = 0.5 * (low + high)
+            if middle in (low, high):
+                break
+            is_enough = middle * (first - middle * (bend + middle * slope)) >= start
+            low, high = (low, middle) if is_enough else (middle, high)
+        return cell * self._width + high
 
     @property
     def end(self) -> float:
         """Smallest singular value at the end, mu."""
-        return self.lowest if self.curvature.is_zero else max(self._lowest_at(self.distance), 0.0)
+        if self.curvature.is_zero:
+            return self.lowest
+        return max(self.lowest - self._integrals(self.distance)[0] / self.efficiency, 0.0)
 
     def slowed(self, efficiency: float) -> WorstPath:
         """Path of steps that make less of the gradient.
@@ -135,20 +151,9 @@ class WorstPath(LongestPath):
     def _bend(self, start: float, step: float) -> tuple[float, float]:
         """Integral of beta over a step, and the integral of that, without cancellation."""
         beta, width = self._table[0], self._width
-        ends = np.arange(int(start / width) + 1, int((start + step) / width) + 1) * width
-        edges = np.concatenate([[start], ends[(ends > start) & (ends < start + step)], [start + step]])
-        values, pieces = np.interp(edges, width * np.arange(_CELLS + 1), beta), np.diff(edges)
+        ends = np.arange(int(start / width) + 1, int((start + step) / width) + 1) * width - start
+        edges = np.concatenate([[0.0], ends[(ends > 0.0) & (ends < step)], [step]])
+        values, pieces = np.interp(start + edges, width * np.arange(_CELLS + 1), beta), np.diff(edges)
         once = np.concatenate([[0.0], np.cumsum(0.5 * pieces * (values[:-1] + values[1:]))])
         twice = pieces * once[:-1] + pieces * pieces * (2.0 * values[:-1] + values[1:]) / 6.0
         return float(once[-1]), float(twice.sum())
-
-
-def _first(is_reached: Callable[[float], bool], high: float) -> float:
-    """The least number at which a condition holds that stays true, from above; the upper end where it never does."""
-    low = 0.0
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        if high - low <= 2.0 * EPS * high:
-            break
-        low, high = (low, middle) if is_reached(middle) else (middle, high)
-    return high
