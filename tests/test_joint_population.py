@@ -45,7 +45,7 @@ def test_mean_over_draws(init, activation, bias_scale, k, output, X):
     options |= {"weight_scale": 1.3, "coef_scale": 1.7}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        draws = [tangent(X, *draw_network(3, 12, k, seed=seed, **options), k > 1) for seed in range(250)]
+        draws = [tangent(X, *draw_network(3, 12, k, seed=seed, **options), k > 1) for seed in range(160)]
     mean, deviation = np.mean(draws, axis=0), np.std(draws, axis=0) / np.sqrt(len(draws))
     expected = population_tangent(X, width=12, n_outputs=k, trained_intercept=k > 1, **options)
     expected = np.eye(k)[:, :, np.newaxis, np.newaxis] * expected

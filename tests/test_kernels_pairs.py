@@ -44,8 +44,8 @@ def pair(name, points):
 @NAMES
 def test_accuracy(name, dtype):
     rng = np.random.default_rng(1)
-    special = [around(center, dtype, rng)[::4] for center in SPECIAL.get(name, ())]
-    points = np.concatenate([everywhere(dtype, rng)[::4], *special])
+    special = [around(center, dtype, rng)[::6] for center in SPECIAL.get(name, ())]
+    points = np.concatenate([everywhere(dtype, rng)[::6], *special])
     with np.errstate(over="ignore"):
         points = points[np.isfinite(get_activation(name).value(points))]
     for index, key in enumerate((name, f"{name}'")):
@@ -109,7 +109,7 @@ def test_rejected_arrays():
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
-@pytest.mark.parametrize("name", ["tanh", "silu", "gelu", "sin"])
+@pytest.mark.parametrize("name", ["silu", "gelu"])
 def test_loop_is_vectorised(name):
     fresh = njit(nogil=True, error_model="numpy")(PAIR[name].py_func)
     fresh.compile("(float64[::1], float64[::1])")
