@@ -13,6 +13,21 @@ __all__ = ["Penalized"]
 
 
 @dataclass(frozen=True, eq=False)
+class PenalizedLinearization(Linearization):
+    """A linearization of more equations than parameters, whose squared singular values have a known lower bound.
+
+    Parameters
+    ----------
+    residual, jacobian, gram
+        As in `Linearization`.
+    smallest_eigenvalue : float
+        No eigenvalue of J.T J is below it.
+    """
+
+    smallest_eigenvalue: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Penalized:
     """The loss L + alpha |theta - theta_0|^2 / 2, with theta_0 the parameters at the start.
 
@@ -54,7 +69,7 @@ class Penalized:
         with np.errstate(over="ignore", invalid="ignore"):
             return value + 0.5 * self.alpha * float(offset @ offset), gradient + self.alpha * offset
 
-    def linearize(self, theta: np.ndarray) -> Linearization:
+    def linearize(self, theta: np.ndarray) -> PenalizedLinearization:
         """Residual and Jacobian with the penalty as p more equations; the Gram matrix, of order q + p, is not offered."""
         plain, root = self.objective.linearize(theta), np.sqrt(self.alpha)
         q, p = plain.jacobian.shape
@@ -64,7 +79,8 @@ class Penalized:
             rmatvec=lambda u: plain.jacobian.rmatvec(u[:q]) + root * u[q:],
             dtype=np.float64,
         )
-        return Linearization(np.concatenate([plain.residual, root * self._offset(theta)]), jacobian, _no_gram)
+        residual = np.concatenate([plain.residual, root * self._offset(theta)])
+        return PenalizedLinearization(residual, jacobian, _no_gram, smallest_eigenvalue=self.alpha)
 
 
 def _no_gram() -> np.ndarray:
