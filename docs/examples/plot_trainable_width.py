@@ -82,4 +82,4 @@ plt.show()
 # neuron has eleven parameters here. For 80 rows Gauss-Newton makes do with nine neurons, where eight have as many parameters
 # as there are rows, and three thousand steps of gradient descent with fifteen. Both exponents are below 1 because small
 # networks need relatively more; it cannot stay so, since below the count of parameters, whose exponent is 1, almost no
-# targets are fitted.
+# targets are fitted. :class:`~underdetermined.displays.WidthDisplay` draws such a growth beside what bounds promise.
