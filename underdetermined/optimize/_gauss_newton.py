@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 _KIND = "gauss_newton"
 
 # Dampings, in units of lambda_max(J J.T): the first, and the smallest one but 0.
-_FIRST, _SMALLEST = 1e-6, 1e-13
+_FIRST, _SMALLEST = 3e-5, 1e-13
 # Shares of the promised decrease from which the linear model counts as exact, and that a step must reach.
 _EXACT = 0.9
 _LEAST_GAIN = 1e-4
@@ -97,7 +97,7 @@ def gauss_newton(
         "direct" where three matrices of the size of K fit in half of the memory available, unless there are so many outputs
         that the factor of K would take several times the work of "cg". If p < q, J.T J takes the place of K.
     damping : float or "auto", default="auto"
-        mu >= 0 of the first step; "auto" is 1e-6 lambda_max(K). Zero tries the undamped step first.
+        mu >= 0 of the first step; "auto" is 3e-5 lambda_max(K). Zero tries the undamped step first.
     callback : callable or None, default=None
         Called as ``callback(t, theta_t)`` at every step t, the start included, with a read-only array that stays as it is.
         Training stops where it returns something true.
