@@ -60,8 +60,8 @@ def regressors(width, seed, few):
     return {
         "TwoLayer, tanh, default": (TwoLayerRegressor(**two), {}),
         "TwoLayer, gelu, default": (TwoLayerRegressor(**two, activation="gelu"), {}),
-        "TwoLayer, tanh": (TwoLayerRegressor(**two), {"alpha": powers(-5, 1, 2)}),
-        "TwoLayer, gelu": (TwoLayerRegressor(**two, activation="gelu"), {"alpha": powers(-5, 1, 2)}),
+        "TwoLayer, tanh": (TwoLayerRegressor(**two), {"alpha": powers(-5, 1, 1)}),
+        "TwoLayer, gelu": (TwoLayerRegressor(**two, activation="gelu"), {"alpha": powers(-5, 1, 1)}),
         "TwoLayer, tanh, early stopping": (TwoLayerRegressor(**two, early_stopping=True), {}),
         "MLP (Adam, relu)": (MLPRegressor(**sizes, max_iter=most), {"alpha": powers(-4, 2, 2)}),
         "MLP (L-BFGS, tanh)": (
