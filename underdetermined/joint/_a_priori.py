@@ -27,7 +27,7 @@ from underdetermined.kernels import nngp_kernel
 FloatArray = NDArray[np.float64]
 
 # Parts of the smallest eigenvalue that may be lost.
-_EPSILONS = 1.0 - np.geomspace(0.98, 0.01, 120)
+_EPSILONS = 1.0 - np.geomspace(0.98, 0.01, 80)
 _WIDEST = 2**60
 
 
