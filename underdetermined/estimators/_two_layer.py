@@ -60,6 +60,9 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
     laziness_: LazinessReport
     trajectory_: Trajectory
 
+    # Smallest penalty that leave-one-out errors may choose.
+    _least_alpha: float
+
     _parameter_constraints: dict[str, list[Any]] = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "activation": [str, callable, Activation],
@@ -174,7 +177,8 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
         if resumed is not None:
             alpha = resumed.alpha
         else:
-            alpha = choose_alpha(rows, layer, coef, bias, size) if self.alpha == "loo" else float(self.alpha)
+            is_chosen = self.alpha == "loo"
+            alpha = choose_alpha(rows, layer, coef, bias, size, self._least_alpha) if is_chosen else float(self.alpha)
         learned |= {"row_center_": units.centre, "row_scale_": units.scale, "alpha_": alpha, "tangent_size_": size}
 
         def network(theta: np.ndarray) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class TwoLayerClassifier(IndicatorClassifierMixin, TwoLayerModel):
     alpha : float or "loo", default="loo"
         Penalty on the squared distance of all parameters from the start, in units of the mean diagonal of the tangent Gram
         matrix there, so that one value suits all widths: the loss gets ``alpha tangent_size_ |theta - theta_0|^2 / 2``. 0
-        interpolates. "loo" takes the value of 0.001 ... 100 with the smallest leave-one-out error of the network linearised
+        interpolates. "loo" takes the value of 0.1 ... 100 with the smallest leave-one-out error of the network linearised
         at the start, of 1000 rows drawn at random where there are more.
     max_iter : int or None, default=None
         Most steps; None means 100 of "gauss-newton", 2000 of the others.
@@ -153,6 +153,9 @@ class TwoLayerClassifier(IndicatorClassifierMixin, TwoLayerModel):
     >>> bool(network.score(X_test, y_test) > 0.9)
     True
     """
+
+    # Classes need no exact values of their indicators, which take many steps.
+    _least_alpha = 0.1
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TwoLayerClassifier":

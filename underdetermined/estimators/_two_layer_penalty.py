@@ -13,8 +13,8 @@ __all__ = ["choose_alpha", "tangent_size"]
 
 # Rows whose tangent Gram matrix is decomposed, and rows of a block of features.
 SUBSET, BLOCK = 1000, 1024
-# Penalties that are tried, four to the decade; below, training leaves the region where the linearised network speaks for it.
-ALPHAS = np.geomspace(1e-3, 1e2, 21)
+# Penalties that are tried: four to the decade, up to the largest.
+PER_DECADE, LARGEST = 4, 100.0
 
 
 def tangent_size(inputs: np.ndarray, weight: np.ndarray, layer: FeatureMap, coef: np.ndarray) -> float:
@@ -49,7 +49,7 @@ def tangent_size(inputs: np.ndarray, weight: np.ndarray, layer: FeatureMap, coef
     return float(np.average(sizes, weights=weight))
 
 
-def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, bias: np.ndarray, size: float) -> float:
+def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, bias: np.ndarray, size: float, least: float) -> float:
     """Penalty of the smallest leave-one-out error of the network linearised at its start.
 
     Parameters
@@ -64,6 +64,8 @@ def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, bias: np.ndarr
         The output bias.
     size : float
         `tangent_size`.
+    least : float
+        Smallest penalty that is tried, of the same units as the result.
 
     Returns
     -------
@@ -82,5 +84,6 @@ def choose_alpha(rows: Rows, layer: FeatureMap, coef: np.ndarray, bias: np.ndarr
         sample_weight=rows.weight[kept],
         gram=tangent.gram() if n <= p else None,
     )
-    path = leave_one_out_path(system, alphas=size * ALPHAS, within_squares=rows.scatter[kept])
+    alphas = np.geomspace(least, LARGEST, 1 + round(PER_DECADE * np.log10(LARGEST / least)))
+    path = leave_one_out_path(system, alphas=size * alphas, within_squares=rows.scatter[kept])
     return path.alpha / size

@@ -138,7 +138,28 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, TwoLayerModel):
 
     Notes
     -----
-    Equal rows are merged first.
+    Equal rows are merged first, which changes nothing but the cost: weight k is the row repeated k times, and the order of
+    the rows does not matter. With q distinct rows times outputs, a Gauss-Newton step costs ``q^2 width`` operations and
+    ``q^3 / 3``, a step of descent ``4 q (n_features + 1) width``. Computations are float64.
+
+    The defaults are a measured choice, at width 512 on standardised inputs: scores on a quarter held out, means of three
+    splits, with the CPU time of a fit on a busy core, beside `sklearn.neural_network.MLPRegressor` of the same width with
+    its defaults and ridge regression.
+
+    ===================== ================== ========= ================== =====
+    table, rows           default            ``gelu``  MLP                ridge
+    ===================== ================== ========= ================== =====
+    diabetes, 331         0.39 in 0.1 s      0.41      0.22 in 0.5 s      0.42
+    concrete, 772         0.86 in 0.6 s      0.87      0.89 in 1.1 s      0.59
+    airfoil, 1127         0.93 in 2.2 s      0.92      0.89 in 1.9 s
+    elevators, 1500       0.83 in 1.4 s      0.82      0.82 in 2.4 s
+    ===================== ================== ========= ================== =====
+
+    "kernel" with ``weight_scale=1/sqrt(n_features)`` lets the hidden layer learn more: 0.41, 0.89, 0.94 and 0.83 there, in
+    up to five times the time, on airfoil without reaching `tol` in 100 steps. The three kinds of `output` were within 0.02
+    of each other. Which penalty predicts best depends on the table, 1 on diabetes and 0.0001 to 0.001 on airfoil; the
+    leave-one-out error of the linearised network finds it where the network is lazy, and is too bold where it is not, whence
+    the limit of 0.001. Early stopping scored 0.40 on diabetes and 0.86 on concrete, with ``alpha="loo"`` too.
 
     References
     ----------
@@ -155,6 +176,9 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, TwoLayerModel):
     >>> bool(network.score(X_test, y_test) > 0.3)
     True
     """
+
+    # Below, training leaves the region where the linearised network speaks for it.
+    _least_alpha = 1e-3
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "TwoLayerRegressor":
