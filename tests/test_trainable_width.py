@@ -67,11 +67,14 @@ def descended(objective, goal, max_steps):
     return objective.value(theta), steps, rejected
 
 
-@pytest.mark.parametrize(("layers", "coef_scale", "least"), [("both", 1e-3, 1), ("hidden", 3.0, 0)])
-def test_descent_follows_its_rule(layers, coef_scale, least):
+@pytest.mark.parametrize(
+    ("layers", "coef_scale", "size", "seed", "least"),
+    [("both", 1e-3, 5.0, 3, 1), ("both", 3.0, 30.0, 0, 2), ("hidden", 3.0, 5.0, 3, 0)],
+)
+def test_descent_follows_its_rule(layers, coef_scale, size, seed, least):
     # With six rows eight Lanczos steps are exact.
     X, y = rows(6)
-    narrow, objective = networks(X, 5.0 * y[:, np.newaxis], layers, 8, coef_scale=coef_scale)
+    narrow, objective = networks(X, size * y[:, np.newaxis], layers, 8, coef_scale=coef_scale, seed=seed)
     goal = 1e-3 * objective.value(objective.initial())
     value, steps, rejected = descended(objective, goal, 400)
     assert rejected >= least

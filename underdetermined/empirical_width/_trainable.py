@@ -72,9 +72,9 @@ def minimum_trainable_width(
     bias_scale : float or None, default=None
         Standard deviation of the biases; None means no biases.
     method : {"gd", "gauss-newton", "direct"}, default="gd"
-        Gradient descent on all rows with the step 0.9 / lambda_max(J J.T), computed again every 50 steps and where the loss
-        would rise, which halves it; `underdetermined.optimize.gauss_newton`, for hidden layers; least squares, for the last
-        layer alone.
+        Gradient descent on all rows with the step 0.9 / lambda_max(J J.T), the eigenvalue by eight Lanczos steps, again
+        every 50 steps, and where the loss would rise, which halves the step; `underdetermined.optimize.gauss_newton`, for
+        hidden layers; least squares, for the last layer alone.
     loss_tol : float, default=1e-8
         Relative loss that counts as success, in (0, 1).
     max_steps : int or None, default=None

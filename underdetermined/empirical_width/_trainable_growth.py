@@ -59,10 +59,12 @@ def trainable_width_growth(
         As in `minimum_trainable_width`.
     method : {"gd", "gauss-newton"}, default="gd"
         How hidden layers are trained; the last layer alone is always trained by gradient descent, and directly.
-    loss_tol, max_steps, resolution, max_width : default=1e-8, None, 0.04 and None
+    loss_tol, max_steps : float and int or None, default=1e-8 and None
         As in `minimum_trainable_width`. With "gauss-newton" `max_steps` is for its steps, and the last layer takes 5000.
     n_seeds : int, default=6
         Problems for each n, each with one network.
+    resolution, max_width : float and int or None, default=0.04 and None
+        As in `minimum_trainable_width`.
     has_bounds : bool, default=True
         Whether to compute the bounds of `underdetermined.bounds.minimum_width` for the last layer, for the event
         lambda_r(G) >= lambda_r(K) / 2. Xavier has none.
