@@ -65,7 +65,7 @@ def comparison(request):
 
 def test_regression_scores_agree_with_scikit_learn(regression):
     table = small("diabetes", 40)
-    model = make_pipeline(StandardScaler(), TwoLayerRegressor(WIDTH, max_iter=300, random_state=5))
+    model = make_pipeline(StandardScaler(), TwoLayerRegressor(WIDTH, random_state=5))
     expected = cross_val_score(model, table.inputs, table.target, cv=KFold(3, shuffle=True, random_state=5))
     np.testing.assert_allclose(regression.shown_score.folds, expected, rtol=1e-6)
     assert [score.label for score in regression.scores] == ["two-layer", "random features", "Ridge", "MLPRegressor"]
@@ -73,7 +73,7 @@ def test_regression_scores_agree_with_scikit_learn(regression):
 
 def test_classification_scores_agree_with_scikit_learn(classification):
     table = small("wine", 40)
-    network = TwoLayerClassifier(WIDTH, tol=0.01, alpha=0.1, max_iter=300, random_state=5)
+    network = TwoLayerClassifier(WIDTH, tol=0.01, alpha=0.1, random_state=5)
     folds = StratifiedKFold(2, shuffle=True, random_state=5)
     expected = cross_val_score(make_pipeline(StandardScaler(), network), table.inputs, table.target, cv=folds)
     assert classification.shown_score.folds == tuple(expected)
@@ -85,7 +85,7 @@ def test_options_reach_the_network(interpolation, stopped):
     assert (network.width, network.weight_scale, network.alpha, network.tol) == (256, 2.0, 0.0, 1e-6)
     network = stopped.estimator
     assert (network.solver, network.activation, network.init) == ("gd", "gelu", "he")
-    assert (network.early_stopping, network.max_iter) == (True, 300)
+    assert (network.early_stopping, network.max_iter) == (True, None)
     assert network.tol == TwoLayerRegressor().tol
 
 
@@ -185,13 +185,13 @@ def test_laziness_is_that_of_the_report(interpolation, monkeypatch):
 
 def test_early_stopping_is_no_failure(stopped, monkeypatch):
     network, run = stopped.estimator, stopped.estimator.trajectory_
-    assert run.status is Status.MAX_ITER and run.n_iter < 300
+    assert run.status is Status.MAX_ITER and run.n_iter == network.best_iter_ + 10
     assert stopped.is_success and dataclasses.replace(stopped, tol=1e-9).is_success
     assert stopped.outcome_text == "Stopped early: 10 steps did not predict the rows left out any better."
     score = network.validation_scores_[network.best_iter_]
     assert score == network.validation_scores_.max()
     assert stopped.validation_text.startswith(f"step {network.best_iter_} was kept; it explains {score:.3f} of the variance")
-    monkeypatch.setattr(network, "max_iter", run.n_iter)
+    monkeypatch.setattr(network, "n_iter_no_change", 11)
     assert stopped.outcome_text == "The limit of steps was reached."
     assert stopped.is_success and not dataclasses.replace(stopped, tol=1e-9).is_success
 

@@ -122,7 +122,10 @@ OPTIONS: dict[str, Option] = {
         is_open=True,
     ),
     "max_iter": Option(
-        {SPARSE: 300, EXPONENTIAL: 300, TWO_LAYER: 300}, "N", "most steps [300]", parse=integer(1)
+        {SPARSE: 300, EXPONENTIAL: 300, TWO_LAYER: None},
+        "N",
+        f"most steps [300; {TWO_LAYER}: 100 with gauss-newton, 2000 otherwise]",
+        parse=integer(1),
     ),
     "tol": Option(
         {SPARSE: None, EXPONENTIAL: None, TWO_LAYER: None},

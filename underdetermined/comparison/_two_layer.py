@@ -90,7 +90,8 @@ class TwoLayerComparison(CertifiedComparison):
     @property
     def _is_stopped_early(self) -> bool:
         network, run = self.estimator, self.estimator.trajectory_
-        return bool(network.early_stopping and run.status is Status.MAX_ITER and run.n_iter < network.max_iter)
+        is_over = network.early_stopping and run.n_iter - network.best_iter_ >= network.n_iter_no_change
+        return bool(is_over and run.status is Status.MAX_ITER)
 
     @staticmethod
     def _settings(network: Any) -> str:
@@ -129,7 +130,7 @@ def compare_two_layer(
     solver: Literal["gauss-newton", "gd", "heavy-ball"] = "gauss-newton",
     alpha: float | Literal["loo"] = "loo",
     learning_rate: float | Literal["auto", "cauchy", "certified"] = "auto",
-    max_iter: int = 300,
+    max_iter: int | None = None,
     tol: float | None = None,
     early_stopping: bool = False,
     **trial: Unpack[TrialOptions],
@@ -154,11 +155,12 @@ def compare_two_layer(
     solver : {"gauss-newton", "gd", "heavy-ball"}, default="gauss-newton"
         How both layers are trained.
     alpha : float or "loo", default="loo"
-        Penalty of the way from the weights at the start, at least 0; 0 interpolates, "loo" chooses it by leave-one-out.
+        Penalty of the way from the weights at the start, at least 0, in the units of the estimator; 0 interpolates, "loo"
+        chooses it by leave-one-out.
     learning_rate : float, "auto", "cauchy" or "certified", default="auto"
         Step of ``solver="gd"`` and ``solver="heavy-ball"``.
-    max_iter : int, default=300
-        Most steps.
+    max_iter : int, default=None
+        Most steps; None takes the estimator's default for the solver.
     tol : float, default=None
         Share of the residual at the start (of the gradient, if there is a penalty) at which training stops, at least 0
         and less than 1. None takes the estimator's default, and then running out of steps is early stopping and no failure.
