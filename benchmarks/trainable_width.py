@@ -27,15 +27,9 @@ FAMILIES = {"fixed": lambda n: DIMENSION, "growing": lambda n: round(sqrt(2 * n)
 CURVES = (
     *(("fixed", name, "last", "gd", steps) for name in ("tanh", "gelu") for steps in (5_000, 20_000, 1_000_000)),
     *(("fixed", name, layers, "gd", 5_000) for name in ("tanh", "gelu") for layers in ("both", "hidden")),
-    ("fixed", "tanh", "both", "gauss-newton", 100),
-    ("growing", "tanh", "last", "gd", 5_000),
-    ("growing", "tanh", "both", "gd", 5_000),
-    ("growing", "tanh", "hidden", "gd", 5_000),
-    ("fixed", "gelu", "both", "gauss-newton", 100),
-    ("fixed", "tanh", "both", "gd", 20_000),
-    ("fixed", "gelu", "both", "gd", 20_000),
-    ("fixed", "tanh", "hidden", "gauss-newton", 100),
-    ("fixed", "gelu", "hidden", "gauss-newton", 100),
+    *(("fixed", name, layers, "gauss-newton", 100) for layers in ("both", "hidden") for name in ("tanh", "gelu")),
+    *(("growing", "tanh", layers, "gd", 5_000) for layers in ("last", "both", "hidden")),
+    *(("fixed", name, "both", "gd", 20_000) for name in ("tanh", "gelu")),
 )
 SMALL_CURVES = tuple((*CURVES[place][:4], 100) for place in (0, 3, 6, 7, 10, 11))
 
