@@ -1,12 +1,14 @@
 """Jacobian, its transpose and the tangent Gram matrix of both layers, against multiple precision and whole arrays."""
 
 import threading
+from time import sleep
 
 import numpy as np
 import pytest
 from catalogue import DEFINITIONS, EVERY
 from two_layer_problems import BARE, FULL, exact_linearization, problem
 
+from underdetermined import Activation
 from underdetermined.gram import ntk_matrix
 from underdetermined.objectives import _two_layer_gram, _two_layer_tiles
 
@@ -115,8 +117,9 @@ def test_the_gradient_is_the_transposed_jacobian_of_the_residual():
     np.testing.assert_allclose(line.jacobian.T @ line.residual, gradient, rtol=0, atol=1e-13 * np.abs(gradient).max())
 
 
+@pytest.mark.usefixtures("small_tiles")
 def test_a_linearization_outlives_its_parameters():
-    objective = problem(**FULL)
+    objective = problem(n=23, width=50, **FULL)
     theta = objective.initial()
     line = objective.linearize(theta)
     before = line.gram()
@@ -139,11 +142,23 @@ def test_outputs_that_share_no_hidden_neuron_have_no_other_blocks():
 
 @pytest.mark.usefixtures("small_tiles")
 def test_products_may_be_asked_for_from_many_threads():
-    objective = problem(n=23, width=50, **FULL)
+    """An activation that waits, so that one product is always in the midst of another one."""
+
+    def slow(z):
+        sleep(1e-4)
+        return np.tanh(z)
+
+    waiting = Activation("slow", function=slow, function_derivative=lambda z: 1.0 - np.tanh(z) ** 2)
+    objective = problem(waiting, n=23, width=50, **FULL)
     line, found = objective.linearize(objective.initial()), []
     right = np.random.default_rng(0).standard_normal(46)
     expected = line.jacobian.T @ right
-    workers = [threading.Thread(target=lambda: found.append(line.jacobian.T @ right)) for _ in range(4)]
+
+    def work(delay):
+        sleep(delay)
+        found.append(line.jacobian.T @ right)
+
+    workers = [threading.Thread(target=work, args=(3e-4 * index,)) for index in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
