@@ -144,3 +144,17 @@ def test_arguments_that_do_not_fit(rng):
     plain = LeastSquares([[1.0, 2.0]], [5.0])
     with pytest.raises(TypeError, match="learning_rate='cauchy' needs objective.linearize"):
         gradient_descent(plain, np.zeros(2), learning_rate="cauchy", max_iter=1)
+
+
+def test_a_smallest_eigenvalue_that_is_known_is_taken(rng):
+    objective = spectrum(rng, np.array([1.0, 0.1, 0.05]))
+    inner = objective.linearize
+
+    def linearize(theta):
+        result = inner(theta)
+        result.smallest_eigenvalue = 0.3
+        return result
+
+    objective.linearize = linearize
+    rate = heavy_ball(objective, np.zeros(40), max_iter=2).learning_rate[1]
+    assert rate == pytest.approx(4.0 / (np.sqrt(1.2) + np.sqrt(0.24)) ** 2, rel=1e-6)

@@ -107,7 +107,10 @@ class AutomaticMomentum(Descent):
 
 def _extreme_eigenvalues(linearization: Any) -> tuple[float, float]:
     """Smallest and largest eigenvalue of J J.T, or of J.T J where that is smaller; zero for a smallest that is too dear."""
-    jacobian = linearization.jacobian
+    jacobian, known = linearization.jacobian, getattr(linearization, "smallest_eigenvalue", None)
+    if known is not None:
+        # That of a penalised loss is its penalty.
+        return known, tangent_eigenvalue(jacobian)
     order, memory = min(jacobian.shape), available_memory()
     if order > _LARGEST_ORDER or (memory is not None and 24 * order**2 > memory // 2):
         return 0.0, tangent_eigenvalue(jacobian)

@@ -252,9 +252,10 @@ class TangentSystem:
         if build is None or not self._is_wide:
             return None
         if self._damped is None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._damped = DampedGram(build())
-        n_rows, solve_gram = len(self._damped.gram), self._damped.solver(damping)
+            # In units of its scale: what conjugate gradients square must not leave the range of numbers.
+            with np.errstate(all="ignore"):
+                self._damped = DampedGram(build() / self.scale)
+        n_rows, solve_gram = len(self._damped.gram), self._damped.solver(damping / self.scale)
         if solve_gram is None:
             return None
         return lambda vectors: solve_gram(vectors.reshape(n_rows, -1)).reshape(vectors.shape)
