@@ -297,6 +297,14 @@ def test_errors_name_argument_and_value(arguments, error, message):
         minimum_trainable_width(**({"X": X, "targets": np.array([1.0, -1.0, 1.0, 1.0, -1.0])} | arguments))
 
 
+def test_biases_that_stay_at_zero_are_none():
+    X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), np.array([1.0, 2.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match="unattainable"):
+        minimum_trainable_width(X, y, layers="last", method="direct", bias_scale=0.0)
+    assert minimum_trainable_width(X, y, layers="last", method="direct", bias_scale=1.0, n_seeds=1).mean == 4.0
+    assert minimum_trainable_width(X, y, bias_scale=0.0, n_seeds=1, max_steps=1, max_width=2).parameter_width == 2
+
+
 def test_memory_is_checked_before_anything_is_trained(monkeypatch):
     monkeypatch.setattr("underdetermined._validation.available_memory", lambda: 10_000)
     X, y = rows(40)
