@@ -172,6 +172,12 @@ def test_sample_weights_beyond_float64_are_refused(data, weight, total):
         regressor().fit(*data, np.full(20, weight))
 
 
+@pytest.mark.parametrize("options", [{}, {"alpha": "loo"}, {"solver": "gd"}, {"early_stopping": True}], ids=str)
+def test_large_sample_weights_outweigh_the_penalty(data, options):
+    network = regressor(**options).fit(*data, np.full(20, 1e200))
+    assert network.score(*data) > 0.9 and np.isfinite(network.loss_curve_).all()
+
+
 @pytest.mark.parametrize("total", [1.1e-150, 1e250])
 def test_sample_weights_within_float64_train_as_ones(data, total):
     network = regressor(alpha=0.0).fit(*data, np.full(20, total / 20))

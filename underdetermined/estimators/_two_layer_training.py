@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from underdetermined._linalg import column_norms
 from underdetermined.estimators._exponential import ROUNDING
 from underdetermined.estimators._penalized import Penalized
 from underdetermined.joint import JointCertificate, certify
@@ -76,7 +77,7 @@ def train(
     }
     if penalty:
         # A penalty leaves a residual: what becomes small is the gradient.
-        options |= {"loss_tol": rounding, "tol": model.tol * float(np.linalg.norm(gradient))}
+        options |= {"loss_tol": rounding, "tol": model.tol * float(column_norms(gradient[:, np.newaxis])[0])}
     first: np.ndarray | None = theta
     if previous is not None:
         first, options["previous"] = None, previous
