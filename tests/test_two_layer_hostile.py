@@ -1,5 +1,6 @@
 """Two layers under arguments that do not fit, numbers that overflow, and memory that is not there."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -152,10 +153,15 @@ def test_memory_that_is_not_there_is_named(monkeypatch, k):
 
 
 def test_a_wide_network_is_computed_row_by_row(monkeypatch):
-    objective = problem(n=9, width=40, k=2, **FULL)
-    expected = objective.value_and_gradient(objective.initial())
+    objective = problem(n=60, width=3000, k=2, **FULL)
+    theta = objective.initial()
+    expected = objective.value_and_gradient(theta)
     monkeypatch.setattr(_two_layer_tiles, "KEPT", 10)
-    value, gradient = objective.value_and_gradient(objective.initial())
+    tracemalloc.start()
+    value, gradient = objective.value_and_gradient(theta)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * 3000 * 8
     assert value == pytest.approx(expected[0], rel=1e-14)
     np.testing.assert_allclose(gradient, expected[1], rtol=0, atol=1e-14 * np.abs(gradient).max())
 
