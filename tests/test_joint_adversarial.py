@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
 from underdetermined.joint import PLPath, certify, draw_network, laziness_report
 from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import gauss_newton, gradient_descent
@@ -28,8 +29,8 @@ PROBLEMS = {
     "targets of zero": (ROWS, 0.0 * ONES, ONES, 64, 0.0),
     "three outputs": (ROWS, RNG.standard_normal((6, 3)), ONES, 64, 0.0),
     "one row": (ROWS[:1], TARGETS[:1], ONES[:1], 2, 0.0),
-    "large weights": (ROWS, TARGETS, 1e200 * ONES, 64, 0.0),
-    "small weights": (ROWS, TARGETS, 1e-200 * ONES, 64, 0.0),
+    "large weights": (ROWS, TARGETS, 1e100 * ONES, 64, 0.0),
+    "small weights": (ROWS, TARGETS, 1e-100 * ONES, 64, 0.0),
     "targets of a thousand": (ROWS, 1e3 * TARGETS, ONES, 64, None),
     "whole numbers": (np.arange(18).reshape(6, 3), np.arange(6), ONES, 64, None),
     "long rows": (1e3 * ROWS, TARGETS, ONES, 64, None),
@@ -208,3 +209,49 @@ def test_same_answer_for_any_threads_and_layout(n_jobs, order):
     left, right = (each.value_and_gradient(each.initial()) for each in (plain, other))
     assert left[0] == right[0]
     assert np.array_equal(left[1], right[1])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-3, 1e3, 1e200])
+def test_automatic_row_scale_makes_a_fit_independent_of_units(scale):
+    model = TwoLayerRegressor(64, alpha=0.0, random_state=0)
+    expected = model.fit(ROWS, TARGETS).predict(ROWS[:3] + 0.01)
+    found = model.fit(scale * ROWS, TARGETS).predict(scale * (ROWS[:3] + 0.01))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "weight", "expected"),
+    [
+        (ROWS, 7.0 * ONES, None, 7.0 * ONES),
+        (ROWS, 1e300 * TARGETS, None, 1e300 * TARGETS),
+        (ROWS, 1e-300 * TARGETS, None, 1e-300 * TARGETS),
+        (ROWS, np.c_[TARGETS, 1e100 * TARGETS, ONES], None, np.c_[TARGETS, 1e100 * TARGETS, ONES]),
+        (ROWS.astype(np.float32), TARGETS.astype(np.float32), None, TARGETS),
+        (np.c_[ROWS, 1e6 * ONES], TARGETS, None, TARGETS),
+        (ROWS + 1e6, TARGETS, None, TARGETS),
+        (ROWS[:1], TARGETS[:1], None, TARGETS[:1]),
+        (ROWS[[0, 0, 1]], [1.0, 2.0, 5.0], None, [1.5, 1.5, 5.0]),
+        (ROWS[[0, 0, 1]], [1.0, 2.0, 5.0], [3.0, 1.0, 1.0], [1.25, 1.25, 5.0]),
+        (np.vstack([ROWS, 0.0 * ROWS[:1]]), np.r_[TARGETS, 3.0], None, np.r_[TARGETS, 3.0]),
+        (0.0 * ROWS, np.arange(6.0), None, 2.5 * ONES),
+        (ROWS, TARGETS, 1e200 * ONES, TARGETS),
+    ],
+)
+def test_hostile_data_are_fitted_as_well_as_can_be(X, y, weight, expected):
+    model = TwoLayerRegressor(64, alpha=0.0, tol=1e-10, random_state=0).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6 * np.abs(np.asarray(expected)).min())
+
+
+def test_labels_with_one_rare_class_are_learned():
+    labels = np.array(["a", "b", "b", "b", "b", "b"])
+    assert (TwoLayerClassifier(64, alpha=0.0, random_state=0).fit(ROWS, labels).predict(ROWS) == labels).all()
+
+
+def test_what_is_warned_and_refused_reaches_the_user():
+    with pytest.warns(UserWarning, match="xavier|Xavier"):
+        TwoLayerRegressor(4096, init="xavier", max_iter=1, tol=0.9, random_state=0).fit(ROWS, TARGETS)
+    model = TwoLayerRegressor(64, activation="relu", alpha=0.0, random_state=0).fit(ROWS, TARGETS)
+    assert not model.certificate_.is_certified
+    assert "kink" in model.certificate_.reason
+    with pytest.raises(ValueError, match="NaN"):
+        TwoLayerRegressor(64).fit(np.where(ROWS > 0.5, np.nan, ROWS), TARGETS)
