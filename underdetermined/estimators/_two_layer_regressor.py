@@ -159,7 +159,12 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, TwoLayerModel):
     up to five times the time, on airfoil without reaching `tol` in 100 steps. The three kinds of `output` were within 0.02
     of each other. Which penalty predicts best depends on the table, 1 on diabetes and 0.0001 to 0.001 on airfoil; the
     leave-one-out error of the linearised network finds it where the network is lazy, and is too bold where it is not, whence
-    the limit of 0.001. Early stopping scored 0.40 on diabetes and 0.86 on concrete, with ``alpha="loo"`` too.
+    the limit of 0.001. On one split of diabetes "gauss-newton" took 2 steps, "heavy-ball" 49, and "gd" 479, or 219 with
+    "cauchy". Early stopping scored 0.40 on diabetes and 0.86 on concrete, with ``alpha="loo"`` too.
+
+    With `warm_start`, a fit to the same data with the same options goes on with the run of the last fit for up to
+    `max_iter` further steps, as if it had not been interrupted. With other data or options, a new run begins at the network of
+    the last fit, in its units of inputs and targets; the penalty then measures the distance from there.
 
     References
     ----------
