@@ -90,6 +90,16 @@ def test_one_hidden_neuron_is_certified_up_to_half_of_the_exact_range(gap, is_ce
     assert found.h == pytest.approx(4.0 * gap, rel=1e-9)
 
 
+@pytest.mark.parametrize("relative_step", [0.3, 1.0, 1.2, 1.7])
+def test_a_residual_of_one_output_is_multiplied(relative_step):
+    # To first order by 1 - theta, which large steps make negative: J = v x.
+    hidden = FeatureMap([[0.0]], activation="sin", scale=1.0)
+    objective = TwoLayer([[3.0]], [1e-9], hidden, [2.0], layers="hidden")
+    found = certify(objective, learning_rate=relative_step / 36.0)
+    assert found.is_certified
+    assert found.rate == pytest.approx(1.0 - (1.0 - relative_step) ** 2, rel=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_singular_values_enclose_those_of_the_jacobian(seed):
     case = draw_case(np.random.default_rng([5, seed]), widths=(100,))

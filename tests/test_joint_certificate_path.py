@@ -119,10 +119,12 @@ def test_moments_of_rows_match_their_definitions(seed):
 
 def test_only_neurons_that_matter_are_kept():
     case = small_case(3, layers="both")
-    scale = np.random.default_rng(0).uniform(0.1, 2.0, case.feature_map.width)
+    scale = np.linspace(0.1, 2.0, case.feature_map.width)
     case.feature_map = replace(case.feature_map, scale=scale)
+    case.coef = np.random.default_rng(0).uniform(1.0, 1.5, case.coef.shape) * (scale[:, np.newaxis] - 2.1) ** 2
     kept = measure_curvature(case.objective(0.0), case.scale * case.coef)
     bend, mix = kept.growth.max() / scale.max(), kept.mixing.max() / scale.max()
+    assert 1 < kept.growth.size < scale.size
     sizes = np.linalg.norm(case.scale * case.coef, axis=1)
     every = Curvature(bend * sizes, bend * scale, mix * scale)
     lengths = np.geomspace(1e-3, 1e3, 20)
