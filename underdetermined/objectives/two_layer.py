@@ -57,9 +57,10 @@ class TwoLayer(HiddenLayerLoss):
 
     Notes
     -----
-    A loss costs 2 n m (d + k) flops and n m activations; with its gradient 4 n m d + 6 n m k flops and n m derivatives more,
-    as activations and derivatives of a block of rows are kept until its residual is known. Memory O(p + n k) and at most
-    128 MiB, whatever n m is. Everything is float64, and the same to the last bit for any number of threads.
+    A loss costs 2 n m (d + k) flops and n m activations and derivatives; with its gradient 4 n m d + 6 n m k flops, as
+    both are kept for a block of rows until its residual is known. A loss alone needs no derivatives, and has them so that
+    it is the same to the last bit. Memory O(p + n k) and, for a block, usually 2 MiB and at most 128 MiB, whatever n m is.
+    Everything is float64, and the same for any number of threads.
 
     The parameters are those of the formula, with nothing but `FeatureMap.scale` in front, so that the tangent kernel at
     the start is `ntk_matrix` of the feature map: hidden weights of a larger ``weight_scale`` are not trained any faster.
