@@ -126,12 +126,14 @@ class Record:
         return self.callback is not None and bool(self.callback(self.n_iter, theta))
 
 
-def check_previous(theta: ArrayLike | None, previous: Any, kind: str, n_parameters: int) -> dict[str, Any]:
-    """State of the run to go on from, empty if there is none; kind is that of the optimiser."""
+def check_previous(
+    theta: ArrayLike | None, previous: Any, kind: str, n_parameters: int
+) -> tuple[FloatArray, dict[str, Any]]:
+    """Where to start, and the state of the run to go on from, empty if there is none; kind is that of the optimiser."""
     if previous is None:
         if theta is None:
             raise ValueError("theta is missing: pass the parameters to start from, or previous=trajectory to go on")
-        return {}
+        return check_start(theta, n_parameters), {}
     if not isinstance(previous, Trajectory):
         raise TypeError(f"previous is a {type(previous).__name__}: pass the Trajectory that an optimiser returned")
     if theta is not None:
@@ -147,7 +149,7 @@ def check_previous(theta: ArrayLike | None, previous: Any, kind: str, n_paramete
             f"previous has {previous.theta.size} parameters and the objective {n_parameters}: pass the objective that it "
             "was trained with"
         )
-    return dict(previous.state)
+    return check_start(previous.theta, n_parameters), dict(previous.state)
 
 
 def check_start(theta: ArrayLike, n_parameters: int) -> FloatArray:

@@ -16,7 +16,6 @@ from underdetermined.optimize._common import (
     Record,
     check_linearizable,
     check_previous,
-    check_start,
     is_finite,
     norm,
 )
@@ -158,8 +157,7 @@ def gauss_newton(
         first = None
     else:
         first = check_number(damping, "damping")
-    state = check_previous(theta, previous, _KIND, objective.n_parameters)
-    start = check_start(theta if previous is None else previous.theta, objective.n_parameters)
+    start, state = check_previous(theta, previous, _KIND, objective.n_parameters)
     search = _Search(objective, start, alpha, solver, state)
     if not search.is_finite:
         raise ValueError("the loss or its Jacobian is not finite at theta: start from smaller parameters")

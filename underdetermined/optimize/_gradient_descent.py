@@ -16,7 +16,6 @@ from underdetermined.optimize._common import (
     Record,
     check_linearizable,
     check_previous,
-    check_start,
     evaluate,
     is_finite,
 )
@@ -141,14 +140,13 @@ def gradient_descent(
     rate = _check_rate(learning_rate, method, objective)
     beta = _check_momentum(momentum, method, is_found=rate is None and method in METHODS[1:])
     kind = f"gradient_descent with method={method!r} and learning_rate={'a number' if rate else repr(learning_rate)}"
-    state = check_previous(theta, previous, kind, objective.n_parameters)
-    current = check_start(theta if previous is None else previous.theta, objective.n_parameters)
+    current, state = check_previous(theta, previous, kind, objective.n_parameters)
     value, gradient = evaluate(objective, current)
     if not is_finite(value, gradient):
         raise ValueError("the loss or its gradient is not finite at theta: start from smaller parameters")
     record = Record.started(goal, callback, previous, value, gradient)
     if rate is None:
-        finder = _FOUND[learning_rate, method](objective, record.value[0])
+        finder = _FOUND[str(learning_rate), method](objective, record.value[0])
         finder.resume({name: each for name, each in state.items() if name != "kind"})
         end, status = _descend_carefully(finder, current, gradient, record)
         return _trajectory(end, record, status, finder.n_rejected, {"kind": kind, **finder.state()})
