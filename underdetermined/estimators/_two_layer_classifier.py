@@ -139,8 +139,8 @@ class TwoLayerClassifier(IndicatorClassifierMixin, TwoLayerModel):
 
     The defaults are a measured choice. On two splits of `sklearn.datasets.load_digits`, a quarter held out and inputs in
     0 ... 1, they scored 0.991 and 0.987, in 7 s of CPU time each, and `sklearn.neural_network.MLPClassifier` of the same
-    width 0.980 and 0.987 in 3 s; on the first, penalties of 0.1 and 0.3 scored 0.991 with ``tol=1e-3`` too, in 10 and 9 s. The
-    leave-one-out error alone would choose 0.002, which takes minutes, whence the limit of 0.1.
+    width 0.980 and 0.987 in 3 s; on the first, penalties of 0.1 and 0.3 scored 0.991 with ``tol=1e-3`` too, in 10 and 9 s.
+    The leave-one-out error alone would choose 0.002, which takes minutes, whence the limit of 0.1.
 
     References
     ----------
