@@ -212,13 +212,15 @@ def test_figure_shows_predictions_and_training(interpolation):
         np.testing.assert_allclose(line.get_ydata(), values / values[0])
 
 
-def test_figure_shows_the_rows_left_out(stopped):
+def test_figure_shows_the_rows_left_out(stopped, monkeypatch):
     right = draw_comparison(stopped).axes[1]
     assert right.get_title().endswith("gradient descent")
     network = stopped.estimator
     errors = 1.0 - network.validation_scores_
     np.testing.assert_allclose(right.lines[2].get_ydata(), errors / errors[0])
     np.testing.assert_allclose(right.lines[3].get_xdata(), network.best_iter_)
+    monkeypatch.setattr(network, "solver", "heavy-ball")
+    assert draw_comparison(stopped).axes[1].get_title().endswith("heavy ball")
 
 
 def test_every_comparison_takes_the_same_trial():
