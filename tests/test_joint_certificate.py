@@ -100,6 +100,17 @@ def test_a_residual_of_one_output_is_multiplied(relative_step):
     assert found.rate == pytest.approx(1.0 - (1.0 - relative_step) ** 2, rel=1e-5)
 
 
+@pytest.mark.parametrize("relative_step", [0.5, 1.3, 1.9])
+def test_two_eigenvalues_are_promised_no_more_than_the_larger_allows(relative_step):
+    # J J.T = diag(0.25, 0.16): the residual on the first row is multiplied by 1 - theta.
+    hidden = FeatureMap([[0.0], [0.0]], activation="sin", scale=1.0)
+    objective = TwoLayer(np.diag([0.5, 0.4]), [1e-9, 1e-9], hidden, [1.0], layers="hidden")
+    found = certify(objective, learning_rate=relative_step / 0.25)
+    slowest = max(abs(1.0 - relative_step), 1.0 - relative_step * 0.64)
+    assert found.is_certified
+    assert slowest - 1e-6 < np.sqrt(1.0 - found.rate) < 1.0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_singular_values_enclose_those_of_the_jacobian(seed):
     case = draw_case(np.random.default_rng([5, seed]), widths=(100,))
