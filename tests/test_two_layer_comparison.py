@@ -87,6 +87,7 @@ def test_options_reach_the_network(interpolation, stopped):
     assert (network.solver, network.activation, network.init) == ("gd", "gelu", "he")
     assert (network.early_stopping, network.max_iter) == (True, None)
     assert network.tol == TwoLayerRegressor().tol
+    assert (interpolation.tol, stopped.tol) == (1e-6, None)
 
 
 def test_residual_is_that_of_the_predictions(comparison):
