@@ -15,14 +15,14 @@ from underdetermined.objectives._exponential_jacobian import ExponentialJacobian
 from underdetermined.objectives._exponential_pull_back import PullBack
 from underdetermined.objectives._exponential_thin import MOST_INPUTS, thin_pass
 from underdetermined.objectives._exponential_tiles import ExponentialTiles
-from underdetermined.objectives._hidden_layer import HiddenLayerLoss
 from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives._network_loss import NetworkLoss
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Exponential(HiddenLayerLoss):
+class Exponential(NetworkLoss):
     """The loss of a network of exponentials whose hidden layer alone is trained, L = sum_i s_i |f(x_i) - y_i|^2 / 2.
 
     The network is f(x) = sum_r v_r exp(<w_r, x> - c |x|^2) with v_r = scale_r coef_r, which stays, and the row shift c of

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from underdetermined._validation import check_no_row_shift, check_number
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.features import FeatureMap
-from underdetermined.objectives._hidden_layer import HiddenLayerLoss
+from underdetermined.objectives._network_loss import NetworkLoss
 from underdetermined.objectives._tiles import TILE, outer, pre_activations
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class SparseReLU(HiddenLayerLoss):
+class SparseReLU(NetworkLoss):
     """The loss of a ReLU network whose hidden layer alone is trained, L = sum_i s_i |f(x_i) - y_i|^2 / 2.
 
     The network is f(x) = sum_r v_r max(<w_r, x> + b_r, 0) with v_r = scale_r coef_r, which stays. The parameters are W,

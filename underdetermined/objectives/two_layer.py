@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._validation import as_float, check_finite, check_no_row_shift
 from underdetermined.features import FeatureMap
-from underdetermined.objectives._hidden_layer import HiddenLayerLoss
 from underdetermined.objectives._linearization import Linearization
 from underdetermined.objectives._loss import quiet
+from underdetermined.objectives._network_loss import NetworkLoss
 from underdetermined.objectives._two_layer_jacobian import TwoLayerJacobian
 from underdetermined.objectives._two_layer_layout import Layout
 from underdetermined.objectives._two_layer_pull_back import PullBack
@@ -25,7 +25,7 @@ LAYERS = ("both", "hidden", "last")
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLayer(HiddenLayerLoss):
+class TwoLayer(NetworkLoss):
     """The loss of a two-layer network, L = sum_i s_i |f(x_i) - y_i|^2 / 2, trained in both layers or in one of them.
 
     The network is f(x) = sum_r scale_r coef_r sigma(<w_r, x> + b_r) + c. The parameters are W, b, coef and c in this order,

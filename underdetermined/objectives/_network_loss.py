@@ -1,4 +1,4 @@
-"""What losses share that train a hidden layer under a fixed last layer."""
+"""What losses of a network share: checked arguments, and values from residuals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from underdetermined.features import FeatureMap
 FloatArray = NDArray[np.float64]
 
 
-class HiddenLayerLoss(ABC):
+class NetworkLoss(ABC):
     """The loss sum_i s_i |f(x_i) - y_i|^2 / 2 of f(x) = sum_r v_r sigma(<w_r, x> + b_r), v_r = scale_r coef_r.
 
     Parameters
