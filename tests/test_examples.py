@@ -43,7 +43,7 @@ def test_readme():
         with contextlib.redirect_stdout(printed):
             exec(compile(block, "README.md", "exec"), names)
         outputs.append(printed.getvalue())
-    fitted, foreseen, sparse = outputs
+    fitted, foreseen, sparse, trained = outputs
     misfit, score = map(float, fitted.split())
     assert misfit < 1e-8
     assert 0.4 < score < 0.6
@@ -53,6 +53,9 @@ def test_readme():
     accuracy, steps, active, live = map(float, sparse.split())
     assert accuracy > 0.9 and steps < 200
     assert active < 0.1 and live < 4096
+    steps, loss, certified, *report = trained.split()
+    assert int(steps) < 15 and float(loss) < 1e-15 and certified == "True"
+    assert "output weights" in " ".join(report)
 
 
 @pytest.mark.usefixtures("few_activations")

@@ -60,7 +60,8 @@ def verdict(report: Any) -> str:
         return "The outputs did not change, so that there is nothing to call lazy."
     if not any(movement.name.startswith("hidden") and movement.distance for movement in report.movements):
         return "Lazy: the hidden layer stayed, and the outputs are linear in everything else."
-    missed = f"the network linearised at the start misses {100.0 * error:.2g} % of the change of the outputs."
+    share = f"{100.0 * error:.2g} % of the change" if error < 0.995 else f"{error:.2g} times as much as the change"
+    missed = f"the network linearised at the start misses {share} of the outputs."
     if error <= _LAZY:
         return f"Lazy: {missed}"
     if error < _NOT_LAZY:
