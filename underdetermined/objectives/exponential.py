@@ -45,9 +45,7 @@ class Exponential(NetworkLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, shapes do not fit, the activation is not "exp", or there are biases.
-    OverflowError
-        If scale times coef overflows.
+        If an argument, or scale times coef, is not finite, shapes do not fit, the activation is not "exp", or there are biases.
 
     Notes
     -----

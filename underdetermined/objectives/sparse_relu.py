@@ -43,9 +43,8 @@ class SparseReLU(NetworkLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is not finite, shapes do not fit, the activation is not "relu", or the feature map has a row shift.
-    OverflowError
-        If scale times coef overflows.
+        If an argument, or scale times coef, is not finite, shapes do not fit, the activation is not "relu", or the
+        feature map has a row shift.
 
     Notes
     -----
