@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
+from underdetermined import FeatureMap
 from underdetermined.joint import draw_network
 from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import _tangent_system, gauss_newton, gradient_descent
@@ -121,3 +122,29 @@ def test_extreme_numbers_end_with_a_status(rng, rate, inputs, targets, output):
         assert isinstance(run.status, Status)
         assert np.isfinite(run.theta).all()
     assert np.isfinite(gauss_newton(objective, objective.initial(), max_iter=5).theta).all()
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+@pytest.mark.parametrize(("row", "target", "alpha"), [(1e-150, 1e10, 0.0), (1e-150, 1e10, 1e-299), (1e-100, 1e100, 1e-199)])
+def test_steps_whose_squares_overflow_are_exact(row, target, alpha, solver):
+    hidden = FeatureMap(np.eye(2), activation="identity", scale=1.0)
+    objective = TwoLayer([[row, 0.0]], [target], hidden, [0.0, 0.0], layers="last")
+    run = gauss_newton(objective, [0.0, 0.0], alpha=alpha, solver=solver)
+    np.testing.assert_allclose(run.theta, [target / row / (1.0 + alpha / row / row), 0.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+def test_overflow_of_a_step_or_its_bend_is_silent(solver):
+    hidden = FeatureMap(np.eye(2), activation="identity", scale=1.0)
+    for row, target in ((1e-150, 1e10), (1e-100, 1e100), (1e-150, 1e150)):
+        objective = TwoLayer([[row, 0.0], [0.0, row]], [target, -target], hidden, [1.0, 1.0])
+        run = gauss_newton(objective, objective.initial(), solver=solver, max_iter=5)
+        assert np.isfinite(run.theta).all() and (np.diff(run.value) < 0.0).all()
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+def test_a_step_that_overflows_is_taken_back_and_shortened(solver):
+    hidden = FeatureMap(np.eye(2), activation="identity", scale=1.0)
+    objective = TwoLayer([[1e-150, 0.0], [0.0, 1e-158]], [1e10, 1e153], hidden, [0.0, 0.0], layers="last")
+    run = gauss_newton(objective, [0.0, 0.0], damping=0.0, max_iter=3, solver=solver)
+    assert run.n_rejected > 0 and run.n_iter > 0 and np.isfinite(run.theta).all()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from residual_objectives import exponentials, linear, rosenbrock
 
+from underdetermined import FeatureMap
+from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Status, Trajectory
 
@@ -51,6 +53,18 @@ def test_rejected_steps_and_callbacks_go_on():
     assert_same(rest, whole)
     assert part.n_rejected > 0
     assert seen == [*range(5), *later]
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "options", "targets"),
+    [(gauss_newton, dict(damping=10.0), [0.7]), (gradient_descent, dict(learning_rate="auto"), [0.7, -1e8])],
+)
+def test_runs_that_ended_by_themselves_end_there_again(optimiser, options, targets):
+    layer = FeatureMap([[0.3, -0.4, 0.8]], activation="tanh", scale=1.0)
+    objective = TwoLayer([[1.1]] * len(targets), targets, layer, [0.2, 0.5, -0.3])
+    whole = optimiser(objective, objective.initial(), max_iter=400, **options)
+    assert whole.status in (Status.EXACT, Status.INCONSISTENT) and whole.n_rejected > 0
+    assert_same(optimiser(objective, previous=whole, max_iter=100, **options), whole)
 
 
 def test_the_goal_refers_to_the_first_start(rng):

@@ -164,7 +164,7 @@ def gauss_newton(
     if not state:
         search.damping = _FIRST * search.scale if first is None else first
     record = Record.started(goal, callback, previous, search.value, search.gradient)
-    status = _run(search, record)
+    status, state = _run(search, record)
     return Trajectory(
         theta=search.theta.copy(),
         value=np.array(record.value),
@@ -174,21 +174,22 @@ def gauss_newton(
         damping=np.array(record.size),
         n_rejected=search.n_rejected,
         weak_share=search.weak_share() if status in _UNFINISHED and record.n_iter and not alpha else np.nan,
-        state=search.state(),
+        state=state,
     )
 
 
-def _run(search: _Search, record: Record) -> Status:
-    """Take steps until the run ends, and say why it did."""
+def _run(search: _Search, record: Record) -> tuple[Status, dict[str, Any]]:
+    """Take steps until the run ends; why it did, and the state to go on from, in which a failure repeats itself."""
     while True:
+        state = search.state()
         is_stopped = record.is_stopped_by_callback(search.theta)
         if record.is_converged and not record.is_trapped:
-            return Status.CONVERGED
+            return Status.CONVERGED, state
         if is_stopped or record.is_exhausted:
-            return Status.MAX_ITER
+            return Status.MAX_ITER, state
         damping = search.advance()
         if damping is None:
-            return search.status()
+            return search.status(), state
         record.add(search.value, search.gradient, damping)
 
 
@@ -228,9 +229,12 @@ class _Search:
             return self._objective.linearize(theta)
 
     def _loss(self, theta: FloatArray, residual_norm: float) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss = 0.5 * residual_norm * residual_norm
-        return loss + 0.5 * self._alpha * norm(theta - self._start) ** 2 if self._alpha else loss
+        loss = 0.5 * residual_norm * residual_norm
+        if not self._alpha:
+            return loss
+        # The penalty may be small where the square of the distance overflows.
+        distance = norm(theta - self._start)
+        return loss + 0.5 * self._alpha * distance * distance
 
     def _move(self, theta: FloatArray, linearization: Any, value: float) -> bool:
         """Go to an iterate of finite loss, unless the linear model there overflows."""
@@ -252,17 +256,22 @@ class _Search:
             return None
         growth, is_first = 2.0, True
         # Without a normal number as scale there is nothing to measure a damping with: the Jacobian is zero.
-        while self.scale > np.finfo(np.float64).tiny:
+        while self.scale > np.finfo(np.float64).tiny and self.damping < np.inf:
             damping = max(self.damping, _SMALLEST * self.scale) if self.damping else 0.0
             step = self._system.step(damping, self._offset, self._alpha)
-            promised = self.value - self._loss(self.theta + step.delta, step.residual_norm)
-            if promised <= _HIDDEN * self.value or np.array_equal(self.theta + step.delta, self.theta):
+            with np.errstate(over="ignore", invalid="ignore"):
+                ahead = self.theta + step.delta
+                promised = self.value - self._loss(ahead, step.residual_norm)
+            # A step that overflows is too long: it is rejected without being tried.
+            is_overflown = not is_finite(promised, ahead)
+            is_lost = promised <= _HIDDEN * self.value or np.array_equal(ahead, self.theta)
+            if is_lost and not is_overflown:
                 if not is_first or damping <= _SMALLEST * self.scale:
                     return None
                 # No step was too long, so the damping may be what hides the decrease.
                 self.damping = min(_SHORTEN * damping, self.scale)
                 continue
-            if self._accept(self.theta + self._bent(step.delta, damping), promised, damping):
+            if not is_overflown and self._accept(self.theta + self._bent(step.delta, damping), promised, damping):
                 return damping
             self.n_rejected += 1
             self._is_straight = is_first = False

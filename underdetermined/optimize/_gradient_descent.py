@@ -148,8 +148,8 @@ def gradient_descent(
     if rate is None:
         finder = _FOUND[str(learning_rate), method](objective, record.value[0])
         finder.resume({name: each for name, each in state.items() if name != "kind"})
-        end, status = _descend_carefully(finder, current, gradient, record)
-        return _trajectory(end, record, status, finder.n_rejected, {"kind": kind, **finder.state()})
+        end, status, state = _descend_carefully(finder, current, gradient, record)
+        return _trajectory(end, record, status, finder.n_rejected, {"kind": kind, **state})
     before, is_ahead = state.get("before", current), beta > 0.0 and method == "nesterov"
     end, before, status = _descend(objective, before, current, gradient, record, rate, beta, is_ahead=is_ahead)
     return _trajectory(end, record, status, 0, {"kind": kind, "before": before})
@@ -180,15 +180,16 @@ def _descend(
 
 def _descend_carefully(
     finder: Descent, current: FloatArray, gradient: FloatArray, record: Record
-) -> tuple[FloatArray, Status]:
-    """Steps whose length is found."""
+) -> tuple[FloatArray, Status, dict[str, Any]]:
+    """Steps whose length is found; where they end, why, and the state to go on from, in which a failure repeats itself."""
     while True:
+        state = finder.state()
         status = _status(record, current)
         if status is not None and not (status is Status.CONVERGED and record.is_trapped):
-            return current, status
+            return current, status, state
         step = finder.step(current, record.value[-1], gradient)
         if step is None:
-            return current, _stalled(finder, record, current, gradient)
+            return current, _stalled(finder, record, current, gradient), state
         current, value, gradient, rate = step
         current.flags.writeable = False
         record.add(value, gradient, rate)

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import aslinearoperator
 from underdetermined._linalg import column_norms, largest_eigenvalue, mirror_lower
 from underdetermined._matrix import dense_gram
 from underdetermined._validation import available_memory, check_memory
-from underdetermined.optimize._common import norm
+from underdetermined.optimize._common import is_finite, norm
 from underdetermined.optimize._damped_gram import DampedGram
 from underdetermined.optimize._learning_rate import tangent_eigenvalue
 from underdetermined.solvers import solve
@@ -150,11 +150,13 @@ class TangentSystem:
         Returns
         -------
         Step
+            Infinite where it overflows.
         """
         right = -self.residual
         if offset is not None:
             shift = alpha / (alpha + damping) * offset
-            right = right + self._jacobian.matvec(shift)
+            with np.errstate(over="ignore", invalid="ignore"):
+                right = right + self._jacobian.matvec(shift)
         delta, misfit = self._solve(right, alpha + damping)
         return Step(delta if offset is None else delta - shift, misfit)
 
@@ -175,17 +177,25 @@ class TangentSystem:
         Returns
         -------
         ndarray of shape (p,)
-            Infinite where the residual ahead is not finite.
+            Infinite where it, or the residual ahead, overflows.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             bend = ((ahead - self.residual) / part - self._jacobian.matvec(delta)) / part
-        if not np.isfinite(bend).all():
-            return np.full(len(delta), np.inf)
         return self._solve(-bend, damping)[0]
 
     def _solve(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
-        damping = min(damping, _LARGEST_DAMPING)
-        return (self._direct if self._solver == "direct" else self._iterate)(right, damping)
+        """Solution, and the norm of what it leaves of the right-hand side; infinite where they overflow."""
+        damping, size = min(damping, _LARGEST_DAMPING), norm(right)
+        if np.isfinite(size):
+            # A power of two changes no bit, and dual variables near one do not overflow where the step does not.
+            exponent = int(np.frexp(size)[1])
+            solver = self._direct if self._solver == "direct" else self._iterate
+            with np.errstate(over="ignore", invalid="ignore"):
+                delta, misfit = solver(np.ldexp(right, -exponent), damping)
+                delta, misfit = np.ldexp(delta, exponent), float(np.ldexp(misfit, exponent))
+            if is_finite(misfit, delta):
+                return delta, misfit
+        return np.full(self._jacobian.shape[1], np.inf), float(np.inf)
 
     def _direct(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
         """Cholesky factor, refined; where that is not accurate, what solves any system."""
@@ -208,7 +218,7 @@ class TangentSystem:
                     misfit = right - self._jacobian.matvec(delta)
                     rest = self._jacobian.rmatvec(misfit) - damping * delta
                     error, goal = norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * norm(misfit)
-                if error <= goal:
+                if error <= goal or not is_finite(error, delta):
                     return delta, norm(misfit)
         gram = self._damped.gram if self._is_wide else None
         solution = solve(LinearSystem(self._jacobian, right, gram=gram), alpha=damping)
