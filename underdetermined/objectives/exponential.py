@@ -45,7 +45,8 @@ class Exponential(NetworkLoss):
     Raises
     ------
     TypeError, ValueError
-        If an argument, or scale times coef, is not finite, shapes do not fit, the activation is not "exp", or there are biases.
+        If an argument, or scale times coef, is not finite, shapes do not fit, the activation is not "exp", or there are
+        biases.
 
     Notes
     -----
