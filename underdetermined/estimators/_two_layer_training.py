@@ -19,6 +19,9 @@ __all__ = ["CERTIFIED_SIZE", "certificates", "most_steps", "train"]
 CERTIFIED_SIZE = 512
 # Most steps by default: of Gauss-Newton, and of descent, whose steps are far cheaper.
 GAUSS_NEWTON_STEPS, DESCENT_STEPS = 100, 2000
+# First damping of Gauss-Newton in units of the penalty, and the least one in units of the trace of the tangent Gram matrix:
+# with a smaller one, more steps were taken back than it saved. The largest number to pass on.
+FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 10.0, 1e-5, 1e300
 # Momentum of a heavy ball whose learning rate is a number.
 MOMENTUM = 0.9
 
@@ -82,8 +85,11 @@ def train(
     if previous is not None:
         first, options["previous"] = None, previous
     if model.solver == "gauss-newton":
+        trace = size * float(objective.sample_weight.sum())
         if model.early_stopping:
-            options["damping"] = size * float(objective.sample_weight.sum())
+            options["damping"] = min(trace, LARGEST_DAMPING)
+        elif penalty:
+            options["damping"] = min(max(FIRST_DAMPING * penalty, LEAST_DAMPING * trace), LARGEST_DAMPING)
         return gauss_newton(objective, first, alpha=penalty, **options)
     rate = _certified_rate(objective) if model.learning_rate == "certified" else model.learning_rate
     if model.solver == "heavy-ball":
