@@ -50,7 +50,9 @@ def problem(name, **options):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_gauss_newton_goes_down_to_the_floor(name, solver):
     objective, floor = problem(name)
-    run = gauss_newton(objective, objective.initial(), loss_tol=1e-14, max_iter=60, solver=solver)
+    # Where the floor is not known, the losses alone are looked at.
+    max_iter = 8 if floor is None else 60
+    run = gauss_newton(objective, objective.initial(), loss_tol=1e-14, max_iter=max_iter, solver=solver)
     first = objective.value(objective.initial())
     assert run.value[0] == pytest.approx(first, rel=1e-12)
     assert objective.value(run.theta) == pytest.approx(run.value[-1], rel=1e-6, abs=1e-14 * first)

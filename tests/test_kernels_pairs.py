@@ -44,8 +44,8 @@ def pair(name, points):
 @NAMES
 def test_accuracy(name, dtype):
     rng = np.random.default_rng(1)
-    special = [around(center, dtype, rng)[::6] for center in SPECIAL.get(name, ())]
-    points = np.concatenate([everywhere(dtype, rng)[::6], *special])
+    special = [around(center, dtype, rng)[::12] for center in SPECIAL.get(name, ())]
+    points = np.concatenate([everywhere(dtype, rng)[::12], *special])
     with np.errstate(over="ignore"):
         points = points[np.isfinite(get_activation(name).value(points))]
     for index, key in enumerate((name, f"{name}'")):

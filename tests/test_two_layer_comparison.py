@@ -50,7 +50,7 @@ def interpolation():
 @pytest.fixture(scope="module")
 def stopped():
     options = {"solver": "gd", "alpha": 0.0, "early_stopping": True, "activation": "gelu", "init": "he"}
-    return compare_two_layer(small("diabetes", 60), width=WIDTH, **options, folds=2)
+    return compare_two_layer(small("diabetes", 30), width=WIDTH, **options, folds=2)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Jacobian, its transpose and the tangent Gram matrix of both layers, against multiple precision and whole arrays."""
 
 import threading
+from functools import cache
 from time import sleep
 
 import numpy as np
@@ -58,14 +59,18 @@ def test_one_output_without_options_in_multiple_precision(name):
 OPTIONS = [BARE | {name: True} for name in FULL] + [FULL]
 
 
+@cache
+def exact_both(**options):
+    return exact_linearization(problem(**options), DEFINITIONS["tanh"])
+
+
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("layers", ["both", "hidden", "last"])
 def test_every_option(options, k, layers):
     """Of the Jacobian of both layers, those columns that belong to the one that is trained."""
     objective = problem(n=4, d=2, width=5, k=k, layers=layers, **options)
-    both = problem(n=4, d=2, width=5, k=k, **options)
-    rho, jacobian = exact_linearization(both, DEFINITIONS["tanh"])
+    rho, jacobian = exact_both(n=4, d=2, width=5, k=k, **options)
     n_hidden = 5 * (2 + options["biases"])
     trained = {"both": slice(None), "hidden": slice(n_hidden), "last": slice(n_hidden, None)}[layers]
     check(objective, rho, jacobian[:, trained])
@@ -91,10 +96,10 @@ def whole_arrays(objective):
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.usefixtures("small_tiles")
 def test_many_tiles_make_one_jacobian(k, n_jobs):
-    objective = problem("gelu", n=23, width=50, k=k, n_jobs=n_jobs, **FULL)
+    objective = problem("gelu", n=13, width=35, k=k, n_jobs=n_jobs, **FULL)
     line = check(objective, *whole_arrays(objective), rtol=3e-14)
     rng = np.random.default_rng(1)
-    ahead, back = rng.standard_normal((line.jacobian.shape[1], 3)), rng.standard_normal((23 * k, 3))
+    ahead, back = rng.standard_normal((line.jacobian.shape[1], 3)), rng.standard_normal((13 * k, 3))
     np.testing.assert_allclose(line.jacobian @ ahead[:, 0], line.dense() @ ahead[:, 0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(line.jacobian @ ahead, line.dense() @ ahead, rtol=0, atol=1e-12)
     np.testing.assert_allclose(line.jacobian.T @ back, line.dense().T @ back, rtol=0, atol=1e-12)
