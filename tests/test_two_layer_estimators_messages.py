@@ -7,7 +7,8 @@ import pytest
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
+from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor, _two_layer_training
+from underdetermined.optimize import gauss_newton
 
 OPTIONS = {"width": 40, "alpha": 0.1, "random_state": 0, "n_jobs": 1}
 
@@ -172,10 +173,24 @@ def test_sample_weights_beyond_float64_are_refused(data, weight, total):
         regressor().fit(*data, np.full(20, weight))
 
 
-@pytest.mark.parametrize("options", [{}, {"alpha": "loo"}, {"solver": "gd"}, {"early_stopping": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"alpha": "loo"}, {"solver": "gd", "tol": 0.05}, {"early_stopping": True}], ids=str)
 def test_large_sample_weights_outweigh_the_penalty(data, options):
     network = regressor(**options).fit(*data, np.full(20, 1e200))
     assert network.score(*data) > 0.9 and np.isfinite(network.loss_curve_).all()
+
+
+@pytest.mark.parametrize(("alpha", "factor"), [(0.1, 1.0), (1e-9, 20 * 1e-5)])
+def test_first_steps_are_damped_by_the_penalty_or_by_the_trace(data, monkeypatch, alpha, factor):
+    asked = {}
+
+    def spy(objective, theta, **options):
+        asked.update(options)
+        return gauss_newton(objective, theta, **options)
+
+    monkeypatch.setattr(_two_layer_training, "gauss_newton", spy)
+    size = regressor(alpha=alpha).fit(*data).tangent_size_
+    assert asked["alpha"] == alpha * size
+    assert asked["damping"] == pytest.approx(factor * size, rel=1e-12)
 
 
 @pytest.mark.parametrize("total", [1.1e-150, 1e250])
