@@ -218,5 +218,6 @@ def _sentence(warning: warnings.WarningMessage) -> str:
     if issubclass(warning.category, ConvergenceWarning) and "Maximum iterations" in text:
         return "stopped at its limit of epochs before it converged"
     if text.startswith("training ended after") and "raise max_iter" in text:
-        return "stopped at its limit of steps before its residual had fallen to tol"
+        what = "gradient" if "with a gradient of" in text else "residual"
+        return f"stopped at its limit of steps before its {what} had fallen to tol"
     return text

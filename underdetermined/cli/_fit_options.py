@@ -131,7 +131,7 @@ OPTIONS: dict[str, Option] = {
         {SPARSE: None, EXPONENTIAL: None, TWO_LAYER: None},
         "T",
         "stop where the residual (with a penalty, the gradient) is this share of that at the start; if it is given and "
-        f"not reached, the exit code is 1 [{SPARSE}: 0.1, {EXPONENTIAL}: 1e-8, {TWO_LAYER}: 0.001]",
+        f"not reached, the exit code is 1 [{SPARSE}: 0.1, {EXPONENTIAL}: 1e-8, {TWO_LAYER}: 0.001, or 0.01 for classes]",
         parse=share,
     ),
 }
