@@ -11,7 +11,7 @@ import pytest
 from underdetermined.cli import _fit, main
 from underdetermined.cli._fit_options import OPTIONS, TWO_LAYER
 from underdetermined.comparison import compare_two_layer
-from underdetermined.estimators import TwoLayerRegressor
+from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
 from underdetermined.solution import Status
 from underdetermined.tables import read_table
 
@@ -119,7 +119,8 @@ def test_defaults_are_those_of_the_estimator():
     tol = defaults.pop("tol")
     network = TwoLayerRegressor()
     assert defaults == {name: getattr(network, name) for name in defaults}
-    assert tol is None and f"{TWO_LAYER}: {network.tol:g}]" in OPTIONS["tol"].help
+    shown = f"{TWO_LAYER}: {network.tol:g}, or {TwoLayerClassifier().tol:g} for classes]"
+    assert tol is None and shown in OPTIONS["tol"].help
 
 
 def test_save_and_load(run, csv_file, found, tmp_path):
