@@ -244,3 +244,9 @@ def test_every_comparison_takes_the_same_trial():
 def test_unknown_arguments_are_refused(compare_any):
     with pytest.raises(TypeError, match="fold"):
         compare_any(small("diabetes", 20), fold=3)
+
+
+@pytest.mark.parametrize(("alpha", "what"), [("loo", "gradient"), (0.0, "residual")])
+def test_the_note_names_what_did_not_reach_the_tolerance(alpha, what):
+    found = compare_two_layer(small("diabetes", 12), width=16, max_iter=1, folds=2, alpha=alpha, tol=1e-9)
+    assert found.notes[0] == f"two-layer: stopped at its limit of steps before its {what} had fallen to tol"
