@@ -169,3 +169,13 @@ def test_products_may_be_asked_for_from_many_threads():
     for worker in workers:
         worker.join()
     np.testing.assert_array_equal(found, [expected] * 4)
+
+
+@pytest.mark.parametrize("size", [2.0**-600, 2.0**600])
+def test_coefficients_whose_squares_leave_the_range_of_numbers(size):
+    """Sample weights bring them back: to the last bit, as these are powers of two."""
+    plain = problem(n=5, width=8, k=1, layers="hidden")
+    weight = np.full(5, size**-1.0)
+    large = type(plain)(plain.X, plain.targets, plain.feature_map, size * plain.coef, layers="hidden", sample_weight=weight)
+    expected = plain.linearize(plain.initial()).gram()
+    np.testing.assert_array_equal(large.linearize(large.initial()).gram() / size, expected)
