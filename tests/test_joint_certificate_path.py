@@ -240,3 +240,9 @@ def test_a_jacobian_that_stays_has_the_path_of_least_squares():
     path = WorstPath(NOWHERE, 6.0, 3.0, 10.0)
     assert (path.h, path.end, path.distance, path.top) == (0.0, 3.0, 2.0, 10.0)
     assert path.newton() == (6.0, 0.0)
+
+
+def test_slowed_paths_lose_more_of_the_smallest_singular_value():
+    """With beta / c in place of beta and |rho| / c in place of |rho|: 3 R - 4 R^2 / 2 = 1."""
+    path = WorstPath(CONSTANT, 0.5, 3.0, 10.0).slowed(0.5)
+    assert (path.distance, path.end) == pytest.approx((0.5, 1.0), rel=1e-13)
