@@ -275,6 +275,12 @@ def race(name, options):
     return curves
 
 
+def lead(other, ours, level):
+    """How many times sooner a loss was reached."""
+    needed = ours.time_to(level)
+    return "not reached" if np.isinf(needed) else f"{other.time_to(level) / needed:.1f}"
+
+
 def report(name, objective, curves):
     """Seconds to some losses, and how much sooner either of ours was at the best loss of each of the others."""
     ours = [curve for method, curve in curves.items() if method.startswith("Gauss")]
@@ -283,7 +289,7 @@ def report(name, objective, curves):
         reached = [curve.time_to(level) for level in LEVELS]
         text = ["-" if np.isinf(each) else f"{each:.3g}" for each in reached]
         level = max(curve.best, curve.goal)
-        leads = ["" if curve in ours else f"{curve.time_to(level) / each.time_to(level):.1f}" for each in ours]
+        leads = ["" if curve in ours else lead(curve, each, level) for each in ours]
         lines.append([method, f"{curve.seconds[-1]:.1f}", f"{curve.best:.3e}", *leads, *text])
     n, d = objective.X.shape
     title = f"{name}: n={n}, d={d}, m={objective.feature_map.width}, p={objective.n_parameters}; seconds to a relative loss"

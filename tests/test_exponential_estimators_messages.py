@@ -171,11 +171,11 @@ def test_a_classifier_has_no_logarithms_to_recommend(data):
 
 @pytest.mark.parametrize(("weight", "total"), [(1e-300, r"2e-299"), (1e308, "inf")])
 def test_sample_weights_beyond_float64_are_refused(data, weight, total):
-    with pytest.raises(ValueError, match=f"sample_weight sums up to {total}, outside of 1e-150 to 1e.300.* multiply"):
+    with pytest.raises(ValueError, match=f"sample_weight sums up to {total}, outside of 1e-150 to 1e.290.* multiply"):
         regressor().fit(*data, np.full(20, weight))
 
 
-@pytest.mark.parametrize("total", [1.1e-150, 0.9e300])
+@pytest.mark.parametrize("total", [1.1e-150, 0.9e290])
 def test_sample_weights_within_float64_train_as_ones(data, total):
     network = regressor(alpha=0.0).fit(*data, np.full(20, total / 20))
     plain = regressor(alpha=0.0).fit(*data)

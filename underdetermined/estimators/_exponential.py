@@ -42,7 +42,7 @@ CERTIFIED_SIZE = 512
 # Norm of the longest row below which squares of exponents are lost.
 SMALLEST_NORM = 1e-100
 # Sums of sample weights beyond which losses, or squares of them in Gram matrices, leave float64.
-WEIGHTS = (1e-150, 1e300)
+WEIGHTS = (1e-150, 1e290)
 # A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
 ROUNDING = 1e-28
 

@@ -146,7 +146,7 @@ class ExponentialClassifier(IndicatorClassifierMixin, ExponentialModel):
         ValueError
             If there is one class only, the width is odd and `symmetric_init`, `learning_rate` is a number for
             "gauss-newton", `row_scale` is so small that squares of rows underflow, or the sum of the weights is below 1e-150
-            or above 1e300.
+            or above 1e290.
         OverflowError
             If `row_scale` is so large that exponents exceed 350.
         MemoryError

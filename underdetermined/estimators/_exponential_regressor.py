@@ -164,7 +164,7 @@ class ExponentialRegressor(MultiOutputMixin, RegressorMixin, ExponentialModel):
         ValueError
             If the width is odd and `symmetric_init`, `learning_rate` is a number for "gauss-newton",
             `row_scale` is so small that squares of rows underflow, or the sum of the weights is below 1e-150 or above
-            1e300.
+            1e290.
         OverflowError
             If `row_scale` is so large that exponents exceed 350.
         MemoryError

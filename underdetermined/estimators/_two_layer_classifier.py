@@ -244,7 +244,7 @@ class TwoLayerClassifier(IndicatorClassifierMixin, TwoLayerModel):
         ------
         ValueError
             If there is one class only, options do not fit each other, the learning rate is "certified" and nothing is
-            certified, the sum of the weights is below 1e-150 or above 1e300, or early stopping finds no class with two
+            certified, the sum of the weights is below 1e-150 or above 1e290, or early stopping finds no class with two
             distinct rows.
         OverflowError
             If `row_scale` is so large that rows overflow.

@@ -207,7 +207,7 @@ class TwoLayerRegressor(MultiOutputMixin, RegressorMixin, TwoLayerModel):
         ------
         ValueError
             If options do not fit each other, the learning rate is "certified" and nothing is certified, the sum of
-            the weights is below 1e-150 or above 1e300, or early stopping finds no two distinct rows.
+            the weights is below 1e-150 or above 1e290, or early stopping finds no two distinct rows.
         OverflowError
             If `row_scale` is so large that rows overflow.
         MemoryError
