@@ -33,10 +33,24 @@ _WIDEST = 2**60
 
 @dataclass(frozen=True, repr=False)
 class APrioriCertificate(JointCertificate):
-    """What is proved of a network that is not drawn yet; all else is as in `JointCertificate`.
+    """What is proved of a network that is not drawn yet.
 
     Parameters
     ----------
+    is_certified : bool
+        This and all down to `newton_residuals` as in `JointCertificate`, but for most draws.
+    reason : str
+        Why, or why not.
+    h : float
+        Below 1 if certified.
+    residual_norm, smallest_singular_value, largest_singular_value, curvature, distance, pl_constant : float
+        Bounds for most draws.
+    learning_rate, relative_step, max_learning_rate, rate : float
+        Of gradient descent.
+    width_needed : float
+        The least width that is certified.
+    newton_residuals : tuple of float
+        Bounds on the residual after Gauss-Newton steps.
     width : int
         Number of neurons.
     failure_probability : float
@@ -86,8 +100,18 @@ def certify_a_priori(
         Y.
     width : int or None, default=None
         Number of neurons; None: the least one that is certified.
-    activation, init, output, weight_scale, coef_scale, bias_scale
-        As `draw_network` takes them, with a Gaussian sampler. Output biases may be trained too, if they begin at 0.
+    activation : str, callable or Activation, default="tanh"
+        As `draw_network` takes it, like the following, with a Gaussian sampler.
+    init : {"lecun", "he", "xavier", "kernel"}, default="lecun"
+        Standard deviations of the draws.
+    output : {"random", "zero", "paired"}, default="zero"
+        The last layer at the start. Output biases may be trained too, if they begin at 0.
+    weight_scale : float, default=1.0
+        Factor of the deviation of the hidden weights.
+    coef_scale : float, default=1.0
+        Factor of that of the coefficients.
+    bias_scale : float or None, default=None
+        Standard deviation of the biases; None for no biases.
     sample_weight : array_like of shape (n,), a number or None, default=None
         Weights of the rows.
     failure_probability : float, default=0.1
