@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from underdetermined.comparison import TrialOptions, compare, compare_exponential, compare_sparse, compare_two_layer
 from underdetermined.displays import draw_comparison
 from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
-from underdetermined.estimators._two_layer import CERTIFIED_SIZE
+from underdetermined.estimators._trained import CERTIFIED_SIZE
 from underdetermined.joint import laziness_report
 from underdetermined.objectives import TwoLayer
 from underdetermined.solution import Status

@@ -7,7 +7,7 @@ from underdetermined.comparison._certified import CertifiedComparison
 from underdetermined.comparison._trained import compare_trained
 from underdetermined.comparison._trial import TrialOptions
 from underdetermined.estimators import ExponentialClassifier, ExponentialRegressor
-from underdetermined.estimators._exponential import CERTIFIED_SIZE
+from underdetermined.estimators._trained import CERTIFIED_SIZE
 from underdetermined.tables import Table
 
 

@@ -9,7 +9,7 @@ from underdetermined.comparison._result import finite
 from underdetermined.comparison._trained import compare_trained
 from underdetermined.comparison._trial import TrialOptions
 from underdetermined.estimators import TwoLayerClassifier, TwoLayerRegressor
-from underdetermined.estimators._two_layer import CERTIFIED_SIZE
+from underdetermined.estimators._trained import CERTIFIED_SIZE
 from underdetermined.solution import Status
 from underdetermined.tables import Table
 

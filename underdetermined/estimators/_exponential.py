@@ -14,12 +14,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
-from underdetermined.estimators._exponential_rows import choose_row_scale, remedy_for_rows, scaled_rows, with_constant
+from underdetermined.estimators._exponential_rows import choose_row_scale, scaled_rows, with_constant
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._norms import root_mean_square_norm
 from underdetermined.estimators._penalized import Penalized
 from underdetermined.estimators._steps import Steps
 from underdetermined.estimators._targets import standardized_rows
+from underdetermined.estimators._trained import ROUNDING, certificates, check_weights, remedy_for_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.exponential import (
     ExponentialCertificate,
@@ -35,16 +36,10 @@ from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Status, Trajectory
 from underdetermined.weights import SAMPLERS
 
-__all__ = ["CERTIFIED_SIZE", "ROUNDING", "ExponentialModel", "check_weights"]
+__all__ = ["ExponentialModel"]
 
-# Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
-CERTIFIED_SIZE = 512
 # Norm of the longest row below which squares of exponents are lost.
 SMALLEST_NORM = 1e-100
-# Sums of sample weights beyond which losses, or squares of them in Gram matrices, leave float64.
-WEIGHTS = (1e-150, 1e290)
-# A loss, in units of the variance of the targets, that is nothing but rounding: it need not fall any further.
-ROUNDING = 1e-28
 
 
 class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
@@ -141,7 +136,7 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         }
         steps = Steps(progress, data, learned, lambda theta: {"feature_map_": objective.network(theta)})
         trajectory = self._optimize(objective, steps)
-        certificate, step = self._certified(objective, trajectory)
+        certificate, step = certificates(certify, objective, trajectory)
         scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
         learned |= {
             "feature_map_": objective.network(trajectory.theta),
@@ -217,17 +212,6 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
         loss = Penalized(objective, self.alpha) if self.alpha else objective
         return gradient_descent(loss, theta, learning_rate=self.learning_rate, **options)
 
-    def _certified(self, objective: Exponential, trajectory: Trajectory) -> tuple[ExponentialCertificate | None, int | None]:
-        """What holds from the start on, or else from the end, and the step that it speaks of."""
-        if objective.targets.size > CERTIFIED_SIZE:
-            return None, None
-        rates = trajectory.learning_rate
-        rate = None if rates is None or not len(rates) else float(rates.max())
-        first = certify(objective, learning_rate=rate)
-        if first.is_certified:
-            return first, 0
-        return certify(objective, trajectory.theta, learning_rate=rate), trajectory.n_iter
-
     def _is_finished(self, trajectory: Trajectory, rounding: float) -> bool:
         if self.alpha:
             return trajectory.status.is_success
@@ -284,17 +268,3 @@ class ExponentialModel(Versioned, CallbackSupportMixin, BaseEstimator):
     def _raw_log(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         last = self.coef_.reshape(-1, self.feature_map_.width).T
         return log_predict(self.feature_map_, last, inputs, intercept=self.intercept_)
-
-
-def check_weights(weight: np.ndarray | None) -> None:
-    """Refuse sample weights so small or large that losses leave float64; `alpha` makes their size matter."""
-    if weight is None:
-        return
-    with np.errstate(over="ignore"):
-        total = float(weight.sum())
-    low, high = WEIGHTS
-    if not (total == 0.0 or low <= total <= high):
-        raise ValueError(
-            f"sample_weight sums up to {total:.3g}, outside of {low:g} to {high:g}, where losses keep their digits: "
-            "multiply the weights by a constant, and alpha with them."
-        )

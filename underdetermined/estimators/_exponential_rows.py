@@ -6,12 +6,10 @@ import numpy as np
 
 from underdetermined._linalg import column_norms
 
-__all__ = ["choose_row_scale", "remedy_for_rows", "scaled_rows", "with_constant"]
+__all__ = ["choose_row_scale", "scaled_rows", "with_constant"]
 
 # Norm of the median row: smaller ones leave the kernel nearly linear, larger ones make it a poor sample.
 MEDIAN_NORM = 0.75
-# Longest row over the median one, and largest column over the smallest, beyond which one hides the others.
-UNEVEN_ROWS, UNEVEN_COLUMNS = 10.0, 100.0
 
 
 def with_constant(inputs: Any, constant: float | None) -> np.ndarray:
@@ -95,27 +93,3 @@ def choose_row_scale(rows: np.ndarray, weight: np.ndarray, width: int) -> float:
     with np.errstate(over="ignore"):
         scale = min(MEDIAN_NORM / median, 0.5 * np.sqrt(np.log(max(width, 2))) / largest)
     return float(min(scale, np.finfo(np.float64).max))
-
-
-def remedy_for_rows(rows: np.ndarray) -> str | None:
-    """Say what to do about rows or columns of very unequal size, which training fits slowly if at all.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Finite rows.
-
-    Returns
-    -------
-    str or None
-        None where sizes are even.
-    """
-    rows = np.asarray(rows, dtype=np.float64)
-    norms, columns = column_norms(rows.T), column_norms(rows)
-    longest, median = norms.max(), np.median(norms)
-    if longest > UNEVEN_ROWS * median:
-        return f"remove or transform long rows of X, the longest of which has {longest / median:.3g} times the median norm"
-    columns = columns[columns > 0.0]
-    if len(columns) and columns.max() > UNEVEN_COLUMNS * columns.min():
-        return f"standardise the columns of X, whose sizes differ by a factor of up to {columns.max() / columns.min():.3g}"
-    return None

@@ -16,23 +16,22 @@ from underdetermined._compat import Interval, StrOptions
 from underdetermined._validation import check_memory
 from underdetermined.activations import Activation
 from underdetermined.estimators._base import FLOATS
-from underdetermined.estimators._exponential import ROUNDING, check_weights
-from underdetermined.estimators._exponential_rows import remedy_for_rows
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._steps import Steps
+from underdetermined.estimators._trained import ROUNDING, certificates, check_weights, remedy_for_rows
 from underdetermined.estimators._two_layer_penalty import choose_alpha, tangent_size
 from underdetermined.estimators._two_layer_problem import Network, Run, fingerprint, prepare
 from underdetermined.estimators._two_layer_rows import prepared_rows
-from underdetermined.estimators._two_layer_training import CERTIFIED_SIZE, certificates, most_steps, train
+from underdetermined.estimators._two_layer_training import most_steps, train
 from underdetermined.estimators._two_layer_validation import Validation, held_out_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
-from underdetermined.joint import JointCertificate, LazinessReport, draw_network, laziness_report
+from underdetermined.joint import JointCertificate, LazinessReport, certify, draw_network, laziness_report
 from underdetermined.objectives import TwoLayer
 from underdetermined.solution import Status, Trajectory
 from underdetermined.weights import SAMPLERS
 
-__all__ = ["CERTIFIED_SIZE", "TwoLayerModel"]
+__all__ = ["TwoLayerModel"]
 
 # Order n k of the tangent kernels that are compared, those of a subset of the rows where there are more.
 LAZINESS_ORDER = 512
@@ -200,7 +199,7 @@ class TwoLayerModel(Versioned, CallbackSupportMixin, BaseEstimator):
 
         trajectory = train(self, objective, alpha * size, size, callback, None if resumed is None else self.trajectory_)
         best = trajectory.theta if validation is None else validation.best
-        certificate, step = certificates(objective, trajectory)
+        certificate, step = certificates(certify, objective, trajectory)
         scatter = 0.5 * rows.scatter.sum()  # what merging equal rows with unequal targets took out of the loss
         learned |= network(best)
         learned |= {

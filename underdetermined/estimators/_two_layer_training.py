@@ -1,4 +1,4 @@
-"""How a two-layer network is trained: solver, learning rate, penalty, and what is proved of the run."""
+"""How a two-layer network is trained: solver, learning rate and penalty."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 
 from underdetermined._linalg import column_norms
-from underdetermined.estimators._exponential import ROUNDING
 from underdetermined.estimators._penalized import Penalized
-from underdetermined.joint import JointCertificate, certify
+from underdetermined.estimators._trained import ROUNDING
+from underdetermined.joint import certify
 from underdetermined.objectives import TwoLayer
 from underdetermined.optimize import gauss_newton, gradient_descent
 from underdetermined.solution import Trajectory
 
-__all__ = ["CERTIFIED_SIZE", "certificates", "most_steps", "train"]
+__all__ = ["most_steps", "train"]
 
-# Distinct rows times outputs up to which a certificate, an eigenvalue problem of that size or two, is cheap.
-CERTIFIED_SIZE = 512
 # Most steps by default: of Gauss-Newton, and of descent, whose steps are far cheaper.
 GAUSS_NEWTON_STEPS, DESCENT_STEPS = 100, 2000
 # First damping of Gauss-Newton in units of the penalty, and the least one in units of the trace of the tangent Gram matrix:
@@ -106,30 +104,3 @@ def _certified_rate(objective: TwoLayer) -> float:
             "learning_rate='auto', or what the reason suggests."
         )
     return float(certificate.learning_rate)
-
-
-def certificates(objective: TwoLayer, trajectory: Trajectory) -> tuple[JointCertificate | None, int | None]:
-    """What holds from the start on, or else from the end, and the step that it speaks of.
-
-    Parameters
-    ----------
-    objective : TwoLayer
-        Loss, and the network at the start.
-    trajectory : Trajectory
-        What the solver returned.
-
-    Returns
-    -------
-    certificate : JointCertificate or None
-        For steps as large as the largest that was taken; None for more than 512 distinct rows times outputs.
-    step : int or None
-        The step.
-    """
-    if objective.targets.size > CERTIFIED_SIZE:
-        return None, None
-    rates = trajectory.learning_rate
-    rate = None if rates is None or not len(rates) else float(rates.max())
-    first = certify(objective, learning_rate=rate)
-    if first.is_certified:
-        return first, 0
-    return certify(objective, trajectory.theta, learning_rate=rate), trajectory.n_iter
