@@ -15,6 +15,7 @@ from underdetermined._linalg import (
     rank_cutoff,
     solve_lower,
     symmetric_apply,
+    vector_norm,
 )
 
 
@@ -95,3 +96,11 @@ def test_inverse_scale_of_singular_factor():
 def test_column_norms(scale):
     np.testing.assert_allclose(column_norms(scale * np.array([[3.0, 0.0], [4.0, 1.0]])), [5.0 * scale, scale], rtol=1e-15)
     assert np.isinf(column_norms(np.array([[np.inf], [1.0]])))[0]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_vector_norm(scale):
+    assert vector_norm(scale * np.array([3.0, -4.0])) == pytest.approx(5.0 * scale, rel=1e-15, abs=0.0)
+    assert vector_norm(np.zeros(2)) == vector_norm(np.empty(0)) == 0.0
+    assert vector_norm(np.array([scale, -np.inf])) == np.inf
+    assert np.isnan(vector_norm(np.array([scale, np.nan])))

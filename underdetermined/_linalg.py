@@ -245,3 +245,19 @@ def column_norms(array: Array) -> Array:
     largest = np.abs(array).max(axis=0, initial=0.0)
     scale = np.where((largest > 0.0) & np.isfinite(largest), largest, 1.0)
     return scale * np.linalg.norm(array / scale, axis=0)
+
+
+def vector_norm(vector: Array) -> float:
+    """Euclidean norm, safe from overflow and underflow of the squares.
+
+    Parameters
+    ----------
+    vector : ndarray of shape (n,)
+        Numbers.
+
+    Returns
+    -------
+    float
+    """
+    largest = float(np.abs(vector).max(initial=0.0))
+    return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < np.inf else largest

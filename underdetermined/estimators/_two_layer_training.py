@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from underdetermined._linalg import column_norms
+from underdetermined._linalg import vector_norm
 from underdetermined.estimators._penalized import Penalized
 from underdetermined.estimators._trained import ROUNDING
 from underdetermined.joint import certify
@@ -78,7 +78,7 @@ def train(
     }
     if penalty:
         # A penalty leaves a residual: what becomes small is the gradient.
-        options |= {"loss_tol": rounding, "tol": model.tol * float(column_norms(gradient[:, np.newaxis])[0])}
+        options |= {"loss_tol": rounding, "tol": model.tol * vector_norm(gradient)}
     first: np.ndarray | None = theta
     if previous is not None:
         first, options["previous"] = None, previous

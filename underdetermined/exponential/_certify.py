@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 
 from underdetermined._decrease import one_of, repeated_rows
-from underdetermined._linalg import EPS, column_norms
+from underdetermined._linalg import EPS, column_norms, vector_norm
 from underdetermined._validation import as_float, check_finite, check_memory, check_number
 from underdetermined.exponential._certificate import ExponentialCertificate
 from underdetermined.exponential._growth import Growth, exponential_error, measure_growth
@@ -110,7 +110,7 @@ def certify(
     check_memory(8 * n**2 * (2 * k**2 + 4), f"a certificate of {n} rows and {k} outputs")
     growth = measure_growth(objective.X, objective.sample_weight, layer, objective.output_weights)
     linearization = objective.linearize(parameters)
-    norm = float(column_norms(linearization.residual[:, np.newaxis])[0])
+    norm = vector_norm(linearization.residual)
     gram = linearization.gram()
     diagonal = gram.diagonal().copy()
     with np.errstate(over="ignore"):
@@ -183,7 +183,7 @@ def _width_needed(objective: Exponential, residual: FloatArray, h: float) -> flo
     if scale.ndim or scale != 1.0:
         return width * h * h
     targets = (np.sqrt(objective.sample_weight)[:, np.newaxis] * objective.targets).ravel()
-    fixed, grown = (float(column_norms(part[:, np.newaxis])[0]) for part in (targets, residual + targets))
+    fixed, grown = (vector_norm(part) for part in (targets, residual + targets))
     # The square of the singular values grows like the width, and so does that of random outputs, which are part of rho.
     share = grown / float(np.hypot(fixed, grown)) if grown else 0.0
     part = 0.5 * h * share * share

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import EPS, column_norms
+from underdetermined._linalg import EPS, column_norms, vector_norm
 from underdetermined._validation import as_float, check_count, check_finite, check_memory
 from underdetermined.joint._laziness_result import LayerMovement, LazinessReport, over
 from underdetermined.objectives import TwoLayer
@@ -100,9 +100,9 @@ def laziness_report(
         raise OverflowError("outputs of the network overflow: pass parameters at which the loss is finite")
     change = ahead.residual - line.residual
     targets = (np.sqrt(weight)[:, np.newaxis] * objective.targets).ravel()
-    size = _norm(change)
+    size = vector_norm(change)
     # Below this, the difference of two residuals is rounding.
-    if size <= 64.0 * EPS * (_norm(line.residual) + _norm(ahead.residual) + _norm(targets)):
+    if size <= 64.0 * EPS * (vector_norm(line.residual) + vector_norm(ahead.residual) + vector_norm(targets)):
         size = np.nan
     delta, movements, linear = last - first, [], np.zeros_like(change)
     for name, part, shape in _layers(objective):
@@ -112,7 +112,7 @@ def laziness_report(
         linear += effect
         movements.append(_movement(name, delta[part], first[part], shape, float((effect / size) @ (change / size))))
     plain, centred, rows = _alignment(objective, first, last, max_order)
-    distance, first_norm = _norm(delta), _norm(line.residual)
+    distance, first_norm = vector_norm(delta), vector_norm(line.residual)
     covers = _covers(certificate, first_norm, distance)
     return LazinessReport(
         n_rows=int(np.count_nonzero(weight)),
@@ -121,8 +121,8 @@ def laziness_report(
         width=objective.feature_map.width,
         movements=tuple(movements),
         distance=distance,
-        relative_loss=over(_norm(ahead.residual), first_norm) ** 2,
-        linearization_error=_norm(change - linear) / size,
+        relative_loss=over(vector_norm(ahead.residual), first_norm) ** 2,
+        linearization_error=vector_norm(change - linear) / size,
         kernel_alignment=plain,
         centred_alignment=centred,
         kernel_rows=rows,
@@ -139,10 +139,6 @@ def _parameters(theta: ArrayLike, name: str, objective: TwoLayer) -> FloatArray:
         raise ValueError(f"{name} has shape {result.shape}: pass all parameters, shape ({objective.n_parameters},)")
     check_finite(result, name)
     return result
-
-
-def _norm(vector: FloatArray) -> float:
-    return float(column_norms(vector[:, np.newaxis])[0])
 
 
 def _layers(objective: TwoLayer) -> list[tuple[str, slice, tuple[int, int] | None]]:
@@ -163,7 +159,7 @@ def _layers(objective: TwoLayer) -> list[tuple[str, slice, tuple[int, int] | Non
 
 
 def _movement(name: str, delta: FloatArray, start: FloatArray, shape: tuple[int, int] | None, share: float) -> LayerMovement:
-    distance, size = _norm(delta), _norm(start)
+    distance, size = vector_norm(delta), vector_norm(start)
     largest = over(distance, size)
     if shape is not None:
         parts = delta.reshape(shape)
@@ -185,7 +181,7 @@ def _alignment(objective: TwoLayer, first: FloatArray, last: FloatArray, max_ord
     kernels = [_unit(objective.linearize(theta).gram()) for theta in (first, last)]
     plain = float(np.vdot(*kernels))
     root = np.sqrt(objective.sample_weight)
-    constant = root / _norm(root)
+    constant = root / vector_norm(root)
     for kernel in kernels:
         _centre(kernel.reshape(n, k, n, k), constant)
     return plain, float(np.vdot(*(_unit(kernel, floor=n * k * EPS) for kernel in kernels))), n
@@ -193,7 +189,7 @@ def _alignment(objective: TwoLayer, first: FloatArray, last: FloatArray, max_ord
 
 def _unit(kernel: FloatArray, floor: float = 0.0) -> FloatArray:
     """A kernel over its Frobenius norm; nan where that is zero, or rounding of another norm."""
-    size = _norm(kernel.ravel())
+    size = vector_norm(kernel.ravel())
     return kernel / (size if floor < size < np.inf else np.nan)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._linalg import EPS, column_norms
+from underdetermined._linalg import EPS, column_norms, vector_norm
 from underdetermined.features import FeatureMap
 from underdetermined.objectives import TwoLayer
 
@@ -43,6 +43,7 @@ def rounding_errors(objective: TwoLayer, hidden: FeatureMap, last: FloatArray) -
     bend = np.inf if activation.curvature is None else activation.curvature
     slope = np.inf if activation.lipschitz is None else activation.lipschitz
     with np.errstate(over="ignore", invalid="ignore"):
+        weighted = vector_norm(np.sqrt(weight) * rows)
         if np.isinf(slope) and np.isfinite(bend):
             slope = float(np.abs(activation.derivative(0.0))) + bend * float(rows.max() * neurons.max())
         if np.isinf(slope):
@@ -50,15 +51,11 @@ def rounding_errors(objective: TwoLayer, hidden: FeatureMap, last: FloatArray) -
         sizes, scales = column_norms(last.T), np.broadcast_to(np.abs(hidden.scale), neurons.shape)
         jacobian = 0.0
         if objective.layers != "hidden":
-            jacobian = slope * unit * _norm(np.sqrt(weight) * rows) * _norm(scales * neurons)
+            jacobian = slope * unit * weighted * vector_norm(scales * neurons)
         if objective.layers != "last":
-            moved = bend * unit * _norm(np.sqrt(weight) * rows * rows) * _norm(sizes * neurons)
-            jacobian = float(np.hypot(jacobian, moved + 8.0 * EPS * slope * _norm(np.sqrt(weight) * rows) * _norm(sizes)))
-        total = slope * float(sizes @ neurons) * _norm(np.sqrt(weight) * rows)
+            moved = bend * unit * vector_norm(np.sqrt(weight) * rows * rows) * vector_norm(sizes * neurons)
+            jacobian = float(np.hypot(jacobian, moved + 8.0 * EPS * slope * weighted * vector_norm(sizes)))
+        total = slope * float(sizes @ neurons) * weighted
         start = float(np.abs(activation.value(0.0))) * float(sizes.sum()) * float(np.sqrt(weight.sum()))
         residual = unit * total + (len(neurons) + 8) * EPS * (total + start)
     return float(jacobian), float(residual)
-
-
-def _norm(values: FloatArray) -> float:
-    return float(column_norms(values[:, np.newaxis])[0])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
-from underdetermined._linalg import column_norms
+from underdetermined._linalg import vector_norm
 from underdetermined._validation import check_memory
 from underdetermined.objectives import TwoLayer
 
@@ -80,7 +80,7 @@ def tangent_spectrum(objective: TwoLayer, parameters: FloatArray) -> TangentSpec
     check_memory(8 * 2 * order**2, f"the tangent matrix of {len(objective.X)} rows and {objective.targets.shape[1]} outputs")
     linearization = objective.linearize(parameters)
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = float(column_norms(linearization.residual[:, np.newaxis])[0])
+        norm = vector_norm(linearization.residual)
         unit = linearization.residual / norm
         gram = linearization.gram()
         trace = float(np.einsum("ii->", gram))

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.spatial.distance import cdist
 
-from underdetermined._linalg import column_norms
+from underdetermined._linalg import vector_norm
 from underdetermined._validation import check_matrix, check_memory, check_number
 from underdetermined.blocks import run_tiles, slices
 
@@ -68,7 +68,7 @@ def _check_side(inputs: ArrayLike, name: str, variance: float, shift: float) -> 
         logs = np.fmax(2.0 * (variance - shift) * squares, 0.0) + np.maximum(np.log(squares), 0.0)
     row = int(np.argmax(logs))
     if not logs[row] <= _LARGEST:
-        norm = float(column_norms(matrix[row][:, np.newaxis])[0])
+        norm = vector_norm(matrix[row])
         raise OverflowError(
             f"the kernel has the entry exp({logs[row]:.4g}) on row {row} of {name}, whose norm is {norm:.3g}, and float64 "
             f"ends at exp(709.78): multiply the rows by {1.0 / norm:.3g}, for a norm of 1, or lower weight_scale"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, vector_norm
 from underdetermined._validation import as_float, check_finite, check_number
 from underdetermined.objectives import Objective
 from underdetermined.solution import Trajectory
@@ -115,7 +115,7 @@ class Record:
     def add(self, value: float, gradient: FloatArray, size: float | None = None) -> None:
         """Append an iterate, and the step that led to it unless it is the start."""
         self.value.append(value)
-        self.gradient_norm.append(norm(gradient))
+        self.gradient_norm.append(vector_norm(gradient))
         if size is not None:
             self.size.append(size)
 
@@ -178,9 +178,3 @@ def evaluate(objective: Any, theta: FloatArray) -> tuple[float, FloatArray]:
 def is_finite(value: float, *arrays: FloatArray) -> bool:
     """Whether a number and all entries of some arrays are finite."""
     return bool(np.isfinite(value)) and all(bool(np.isfinite(array).all()) for array in arrays)
-
-
-def norm(vector: FloatArray) -> float:
-    """Euclidean norm; the sum of squares of a huge vector would overflow before the vector does."""
-    largest = float(np.abs(vector).max())
-    return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < np.inf else largest

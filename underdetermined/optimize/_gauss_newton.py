@@ -7,18 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, vector_norm
 from underdetermined._validation import check_number
 from underdetermined.objectives import Objective
-from underdetermined.optimize._common import (
-    Callback,
-    Goal,
-    Record,
-    check_linearizable,
-    check_previous,
-    is_finite,
-    norm,
-)
+from underdetermined.optimize._common import Callback, Goal, Record, check_linearizable, check_previous, is_finite
 from underdetermined.optimize._learning_rate import STATIONARY
 from underdetermined.optimize._tangent_system import TangentSystem, select_solver
 from underdetermined.solution import WEAK, Status, Trajectory
@@ -208,7 +200,7 @@ class _Search:
         self._is_tall = len(start) < n_residuals
         has_outputs = getattr(linearization, "output_gram", None) is not None
         self._solver = select_solver(solver, (n_residuals, len(start)), objective.targets.shape[1] if has_outputs else 1)
-        value = self._loss(start, norm(linearization.residual))
+        value = self._loss(start, vector_norm(linearization.residual))
         self._first_value = state.get("first_value", value)
         self.is_finite = is_finite(value) and self._move(start, linearization, value)
 
@@ -233,7 +225,7 @@ class _Search:
         if not self._alpha:
             return loss
         # The penalty may be small where the square of the distance overflows.
-        distance = norm(theta - self._start)
+        distance = vector_norm(theta - self._start)
         return loss + 0.5 * self._alpha * distance * distance
 
     def _move(self, theta: FloatArray, linearization: Any, value: float) -> bool:
@@ -282,7 +274,7 @@ class _Search:
     def _accept(self, trial: FloatArray, promised: float, damping: float) -> bool:
         """Go to a trial that lowers the loss by a share of what was promised, and adapt the damping to that share."""
         linearization = self._linearize(trial)
-        value = self._loss(trial, norm(linearization.residual))
+        value = self._loss(trial, vector_norm(linearization.residual))
         gain, reduction = (self.value - value) / promised, value / self.value
         # Comparisons with nan are false, so that a loss that overflowed is refused too.
         if not (gain > _LEAST_GAIN and self._move(trial, linearization, value)):
@@ -299,13 +291,13 @@ class _Search:
             return delta
         ahead = self._linearize(self.theta + _AHEAD * delta).residual
         correction = self._system.correction(delta, ahead, _AHEAD, damping + self._alpha)
-        ratio = norm(correction) / norm(delta)
+        ratio = vector_norm(correction) / vector_norm(delta)
         self._is_straight = ratio < _STRAIGHT
         return delta + correction if ratio <= _BENT else delta
 
     def weak_share(self) -> float:
         """Share of the residual along eigenvalues of J J.T that are tiny beside the largest."""
-        size = norm(self._system.residual)
+        size = vector_norm(self._system.residual)
         # With more residuals than parameters there are zeros among them in any case.
         if self._is_tall or not (size > 0.0 and self.scale > np.finfo(np.float64).tiny / WEAK):
             return float(np.nan)
@@ -315,7 +307,7 @@ class _Search:
         """Why no step lowers the loss."""
         if self._alpha:
             return Status.REGULARIZED
-        threshold = STATIONARY * float(np.sqrt(self.scale)) * norm(self._system.residual)
-        if self.scale <= np.finfo(np.float64).tiny or norm(self.gradient) <= threshold:
+        threshold = STATIONARY * float(np.sqrt(self.scale)) * vector_norm(self._system.residual)
+        if self.scale <= np.finfo(np.float64).tiny or vector_norm(self.gradient) <= threshold:
             return Status.LEAST_SQUARES if self._is_tall else Status.INCONSISTENT
         return Status.EXACT if self.value <= EPS * self._first_value else Status.ILL_CONDITIONED

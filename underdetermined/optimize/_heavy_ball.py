@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
+from underdetermined._linalg import vector_norm
 from underdetermined._validation import available_memory
-from underdetermined.optimize._common import norm
 from underdetermined.optimize._learning_rate import Descent, Found, is_tiny, tangent_eigenvalue
 
 FloatArray = NDArray[np.float64]
@@ -86,7 +86,7 @@ class AutomaticMomentum(Descent):
             if self._before is None:
                 # Not even a step without momentum lowers the loss: the eigenvalue is that of a curved place.
                 self._caution *= 2.0
-                if is_tiny(rate, norm(gradient), norm(theta), value):
+                if is_tiny(rate, vector_norm(gradient), vector_norm(theta), value):
                     return None
             theta, value, gradient = self._best
             self._before, self._beginning = None, value

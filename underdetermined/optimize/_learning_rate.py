@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._linalg import EPS, largest_eigenvalue
-from underdetermined.optimize._common import evaluate, is_finite, norm
+from underdetermined._linalg import EPS, largest_eigenvalue, vector_norm
+from underdetermined.optimize._common import evaluate, is_finite
 
 FloatArray = NDArray[np.float64]
 Found = tuple[FloatArray, float, FloatArray, float]
@@ -105,7 +105,7 @@ class Descent(ABC):
         """
         jacobian = self._objective.linearize(theta).jacobian
         threshold = STATIONARY * float(np.sqrt(tangent_eigenvalue(jacobian))) * float(np.sqrt(2.0 * abs(value)))
-        return norm(gradient) <= threshold, jacobian.shape[0] > jacobian.shape[1]
+        return vector_norm(gradient) <= threshold, jacobian.shape[0] > jacobian.shape[1]
 
     def _try(self, following: FloatArray) -> tuple[float, FloatArray] | None:
         """Loss and gradient, if all is finite."""
@@ -167,7 +167,7 @@ class LineSteps(Descent):
             Next parameters, their loss and gradient, and the rate.
         """
         self._prepare(theta, gradient)
-        slope, size = norm(gradient), norm(theta)
+        slope, size = vector_norm(gradient), vector_norm(theta)
         while True:
             self.is_overflown = not np.isfinite(self._rate)
             if self.is_overflown:
@@ -234,12 +234,12 @@ class CauchyRate(LineSteps):
     """|g|^2 / |J g|^2, which minimises the linearised loss along the gradient, or a half, a quarter, ... of it."""
 
     def _prepare(self, theta: FloatArray, gradient: FloatArray) -> None:
-        length = norm(gradient)
+        length = vector_norm(gradient)
         if length == 0.0:
             self._rate = 1.0
             return
         with np.errstate(over="ignore", invalid="ignore"):
-            change = norm(self._objective.linearize(theta).jacobian.matvec(gradient / length))
+            change = vector_norm(self._objective.linearize(theta).jacobian.matvec(gradient / length))
         # A rate that overflows belongs to a loss that hardly depends on the parameters: any step that moves them will do.
         self._rate = min(1.0 / change / change, _LARGEST_RATE) if change > 1.0 / _LARGEST_RATE else _LARGEST_RATE
 

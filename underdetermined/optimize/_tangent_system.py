@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import aslinearoperator
 
-from underdetermined._linalg import column_norms, largest_eigenvalue, mirror_lower
+from underdetermined._linalg import column_norms, largest_eigenvalue, mirror_lower, vector_norm
 from underdetermined._matrix import dense_gram
 from underdetermined._validation import available_memory, check_memory
-from underdetermined.optimize._common import is_finite, norm
+from underdetermined.optimize._common import is_finite
 from underdetermined.optimize._damped_gram import DampedGram
 from underdetermined.optimize._learning_rate import tangent_eigenvalue
 from underdetermined.solvers import solve
@@ -185,7 +185,7 @@ class TangentSystem:
 
     def _solve(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
         """Solution, and the norm of what it leaves of the right-hand side; infinite where they overflow."""
-        damping, size = min(damping, _LARGEST_DAMPING), norm(right)
+        damping, size = min(damping, _LARGEST_DAMPING), vector_norm(right)
         if np.isfinite(size):
             # A power of two changes no bit, and dual variables near one do not overflow where the step does not.
             exponent = int(np.frexp(size)[1])
@@ -201,7 +201,7 @@ class TangentSystem:
         """Cholesky factor, refined; where that is not accurate, what solves any system."""
         assert self._damped is not None, "formed above for this solver"
         solve_gram = self._damped.solver(damping)
-        size = norm(right)
+        size = vector_norm(right)
         if solve_gram is not None and size > 0.0:
             delta, dual = np.zeros(self._jacobian.shape[1]), np.zeros(len(right))
             rest, misfit = right, right
@@ -211,22 +211,22 @@ class TangentSystem:
                     delta = self._jacobian.rmatvec(dual)
                     misfit = right - self._jacobian.matvec(delta)
                     rest = misfit - damping * dual
-                    error, goal = norm(rest), _ACCURATE * size
+                    error, goal = vector_norm(rest), _ACCURATE * size
                 else:
                     rest = self._jacobian.rmatvec(misfit) - damping * delta
                     delta = delta + solve_gram(rest[:, np.newaxis])[:, 0]
                     misfit = right - self._jacobian.matvec(delta)
                     rest = self._jacobian.rmatvec(misfit) - damping * delta
-                    error, goal = norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * norm(misfit)
+                    error, goal = vector_norm(rest), _ACCURATE * float(np.sqrt(self.scale)) * vector_norm(misfit)
                 if error <= goal or not is_finite(error, delta):
-                    return delta, norm(misfit)
+                    return delta, vector_norm(misfit)
         gram = self._damped.gram if self._is_wide else None
         solution = solve(LinearSystem(self._jacobian, right, gram=gram), alpha=damping)
         return solution.coef[:, 0], float(solution.residual_norm[0])
 
     def _iterate(self, right: FloatArray, damping: float) -> tuple[FloatArray, float]:
         """Conjugate gradients on the short side, in units of lambda_max + damping and |right|; K is not formed."""
-        jacobian, size = self._jacobian, float(column_norms(right[:, np.newaxis])[0])
+        jacobian, size = self._jacobian, vector_norm(right)
         unit, relative = float(np.sqrt(self.scale + damping)), damping / (self.scale + damping)
         if size == 0.0:
             return np.zeros(jacobian.shape[1]), 0.0
