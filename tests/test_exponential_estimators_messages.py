@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from step_recorder import Recorder
 
 from underdetermined.estimators import ExponentialClassifier, ExponentialRegressor
 
@@ -20,27 +21,6 @@ def regressor(**options):
 def data():
     X = np.random.default_rng(3).standard_normal((20, 4))
     return X, X[:, 0] + np.sin(X[:, 1])
-
-
-class Recorder:
-    """Notes what it is shown, and asks to stop at the step `last`."""
-
-    def __init__(self, last=None):
-        self.last, self.seen, self.scores = last, [], []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        self.seen.append("teardown")
-
-    def on_fit_task_begin(self, estimator, context):
-        self.seen.append(context.task_name)
-
-    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator=None):
-        self.seen.append("end")
-        self.scores.append(fitted_estimator.score(X, y))
-        return len(self.scores) == self.last
 
 
 @pytest.mark.parametrize("model", [ExponentialRegressor, ExponentialClassifier])
