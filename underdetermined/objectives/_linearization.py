@@ -30,6 +30,8 @@ class Linearization:
         new and exactly symmetric array: J J.T is near B kron I_k where tangents of different outputs hardly overlap.
     dense : callable or None, default=None
         ``dense()`` builds J as a new C-contiguous array of shape (q, p), for p < q.
+    n_outputs : int, default=1
+        k, which `output_gram` needs to be of use.
     """
 
     residual: NDArray[np.float64]
@@ -37,3 +39,4 @@ class Linearization:
     gram: Callable[[], NDArray[np.float64]]
     output_gram: Callable[[], NDArray[np.float64]] | None = None
     dense: Callable[[], NDArray[np.float64]] | None = None
+    n_outputs: int = 1

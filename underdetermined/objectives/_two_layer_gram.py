@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined._linalg import add_outer_gram
+from underdetermined._linalg import add_outer_gram, column_norms
 from underdetermined._validation import check_memory
 from underdetermined.blocks import run_tiles, slices
 from underdetermined.objectives._loss import quiet
@@ -59,7 +59,7 @@ class TwoLayerGram:
         check_memory(2 * 8 * n**2, f"the {n} x {n} Gram matrix")
         hidden, total = _zeros(n if self._layout.has_hidden else 0), self._last_layer()
         with quiet():
-            factors = _root_mean_square(self._last)
+            factors = column_norms(self._last.T) / np.sqrt(self._last.shape[1])
             for neurons, values, derivatives, memory in self._panels():
                 if self._layout.has_last:
                     add_outer_gram(total, self._weighted(values, self._scale[neurons, 0], memory))
@@ -151,10 +151,3 @@ def _mirror(blocks: FloatArray, part: slice) -> None:
     blocks[..., part.stop :, part] = np.swapaxes(blocks[..., part, part.stop :], -1, -2)
     corner = np.triu(blocks[..., part, part])
     blocks[..., part, part] = corner + np.swapaxes(np.triu(corner, 1), -1, -2)
-
-
-def _root_mean_square(rows: FloatArray) -> FloatArray:
-    """Root mean square of each row, scaled so that squares do not overflow."""
-    size = np.abs(rows).max(axis=1, keepdims=True)
-    size[size == 0.0] = 1.0
-    return size[:, 0] * np.sqrt(np.mean((rows / size) ** 2, axis=1))

@@ -281,4 +281,6 @@ class TwoLayer(NetworkLoss):
         with quiet():
             weighted = root * residual
         jacobian = TwoLayerJacobian(tiles, self._layout, root, last, self._scale)
-        return Linearization(weighted.ravel(), jacobian, jacobian.gram, jacobian.output_gram, jacobian.dense)
+        return Linearization(
+            weighted.ravel(), jacobian, jacobian.gram, jacobian.output_gram, jacobian.dense, self.targets.shape[1]
+        )

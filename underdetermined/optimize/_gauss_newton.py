@@ -198,8 +198,8 @@ class _Search:
         linearization = self._linearize(start)
         n_residuals = len(linearization.residual)
         self._is_tall = len(start) < n_residuals
-        has_outputs = getattr(linearization, "output_gram", None) is not None
-        self._solver = select_solver(solver, (n_residuals, len(start)), objective.targets.shape[1] if has_outputs else 1)
+        shape = n_residuals, len(start)
+        self._solver = select_solver(solver, shape, getattr(linearization, "n_outputs", 1))
         value = self._loss(start, vector_norm(linearization.residual))
         self._first_value = state.get("first_value", value)
         self.is_finite = is_finite(value) and self._move(start, linearization, value)
