@@ -54,6 +54,12 @@ def test_many_outputs_choose_conjugate_gradients(monkeypatch, n_outputs, rows, s
     assert select_solver("direct", (n_outputs * rows, 50000), n_outputs) == "direct"
 
 
+def test_a_network_of_many_outputs_tells_their_number(rng):
+    objective = network(rng, n=120, width=100, k=10)
+    auto, cg = (gauss_newton(objective, objective.initial(), solver=each, max_iter=1) for each in ("auto", "cg"))
+    np.testing.assert_array_equal(auto.theta, cg.theta)
+
+
 def test_classes_are_fitted_without_the_whole_matrix(rng):
     labels = np.eye(6)[rng.integers(6, size=40)]
     objective = network(rng, n=40, width=150, k=6, targets=labels)
