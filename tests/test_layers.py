@@ -48,6 +48,7 @@ LEVELS = {
     "active_sets": 5,
     "exponential": 6,
     "joint": 6,
+    "softmax_relu": 6,
     "sparsity": 6,
     "empirical_width": 7,
     "activation_comparison": 7,
