@@ -22,8 +22,8 @@ class SolverOptions:
     Attributes
     ----------
     gtol : float or None
-        Largest norm of the certificate residual at a point that counts as stationary; None stands for the rounding of its terms,
-        which the certificate knows.
+        Largest norm of the certificate residual at a point that counts as stationary; None stands for the rounding of its
+        terms, which the certificate knows.
     maxiter : int
         Steps of one start, all stages together.
     initial_trust_radius, max_trust_radius : float
@@ -89,6 +89,10 @@ def check_options(options: Mapping[str, Any] | None) -> SolverOptions:
             stacklevel=3,
         )
     default = SolverOptions()
+
+    def positive(name: str, high: float = np.inf) -> float:
+        return check_number(options.get(name, getattr(default, name)), name, high=high, low_open=True)
+
     gtol = options.get("gtol")
     disp = options.get("disp", default.disp)
     hessian = options.get("hessian", default.hessian)
@@ -96,20 +100,19 @@ def check_options(options: Mapping[str, Any] | None) -> SolverOptions:
         raise TypeError(f"disp={disp!r} is not a bool: pass True or False")
     if hessian not in HESSIANS:
         raise ValueError(f"hessian={hessian!r} is unknown: pass one of {', '.join(map(repr, HESSIANS))}")
-    largest = check_number(options.get("max_trust_radius", default.max_trust_radius), "max_trust_radius", low_open=True)
-    first = check_number(options.get("initial_trust_radius", default.initial_trust_radius), "initial_trust_radius", low_open=True)
+    first, largest = positive("initial_trust_radius"), positive("max_trust_radius")
     if first > largest:
         raise ValueError(
-            f"initial_trust_radius={first:g} is larger than max_trust_radius={largest:g}: pass a smaller one, or raise the other"
+            f"initial_trust_radius={first:g} is larger than max_trust_radius={largest:g}: lower the one or raise the other"
         )
     return SolverOptions(
-        gtol=None if gtol is None else check_number(gtol, "gtol", low_open=True),
+        gtol=None if gtol is None else positive("gtol"),
         maxiter=check_count(options.get("maxiter", default.maxiter), "maxiter", low=0),
         initial_trust_radius=first,
         max_trust_radius=largest,
         eta=check_number(options.get("eta", default.eta), "eta", high=0.25),
         disp=bool(disp),
         hessian=hessian,
-        epsilon=check_number(options.get("epsilon", default.epsilon), "epsilon", high=1.0, low_open=True),
+        epsilon=positive("epsilon", 1.0),
         smoothing=check_number(options.get("smoothing", default.smoothing), "smoothing"),
     )
