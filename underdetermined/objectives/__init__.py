@@ -8,10 +8,20 @@ from numpy.typing import NDArray
 from underdetermined.objectives._linearization import Linearization
 from underdetermined.objectives.exponential import Exponential
 from underdetermined.objectives.least_squares import LeastSquares
+from underdetermined.objectives.softmax_relu import SoftmaxReLU
 from underdetermined.objectives.sparse_relu import SparseReLU
 from underdetermined.objectives.two_layer import TwoLayer
 
-__all__ = ["Exponential", "LeastSquares", "Linearizable", "Linearization", "Objective", "SparseReLU", "TwoLayer"]
+__all__ = [
+    "Exponential",
+    "LeastSquares",
+    "Linearizable",
+    "Linearization",
+    "Objective",
+    "SoftmaxReLU",
+    "SparseReLU",
+    "TwoLayer",
+]
 
 
 class Objective(Protocol):
