@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ FloatArray = NDArray[np.float64]
 _SHARE = 0.3
 # The factor of the preconditioner stays below this order: its cube must not outgrow the products that it saves.
 _LARGEST_FACTOR = 3000
+
+
+class Metric(Protocol):
+    """A positive definite matrix M, in whose norm steps are measured."""
+
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """M^-1 times a vector."""
+
+    def curvature(self, vector: FloatArray) -> float:
+        """Share of v.H v that M accounts for."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class CGStep:
     n_products : int
         Products with H.
     scale : float
-        Geometric mean, over the directions used, of the curvature that the preconditioner does not know; nan without any.
+        Geometric mean, over the directions used, of the curvature that M does not account for; nan without any.
     """
 
     step: FloatArray
@@ -68,7 +78,7 @@ class KinkPreconditioner:
     def __init__(self, rows: Any, weights: FloatArray, scale: float) -> None:
         root = np.sqrt(weights / scale)
         scaled = diags_array(root).tocsr() @ rows if issparse(rows) else rows * root[:, np.newaxis]
-        self._scaled = scaled
+        self._scaled, self._scale = scaled, scale
         self._is_wide = rows.shape[0] < rows.shape[1]
         gram = scaled @ scaled.T if self._is_wide else scaled.T @ scaled
         gram = gram.toarray() if issparse(gram) else gram
@@ -92,7 +102,7 @@ class KinkPreconditioner:
         return vector - self._scaled.T @ cho_solve(self._factor, self._scaled @ vector, check_finite=False)
 
     def curvature(self, vector: FloatArray) -> float:
-        """v.(M - I) v, in units of the scale.
+        """Curvature v.R.T diag(w) R v that the kinks add along a vector.
 
         Parameters
         ----------
@@ -104,18 +114,18 @@ class KinkPreconditioner:
         float
         """
         image = self._scaled @ vector
-        return float(image @ image)
+        return self._scale * float(image @ image)
 
 
-def kink_preconditioner(objective: Any, curvatures: FloatArray, scale: float) -> KinkPreconditioner | None:
+def kink_preconditioner(objective: Any, curvatures: FloatArray | None, scale: float) -> KinkPreconditioner | None:
     """Preconditioner of the units whose kinks bend the objective most; None where none stands out.
 
     Parameters
     ----------
     objective : SoftmaxReLU or SharedSoftmaxReLU
         Whose rows are asked for.
-    curvatures : ndarray of shape (H,)
-        Second derivatives of the penalised loss in the pre-activations that come from the kinks.
+    curvatures : ndarray of shape (H,) or None
+        Second derivatives by the pre-activations, >= 0, that the kinks and the penalty add.
     scale : float
         Size of the other curvature.
 
@@ -123,6 +133,8 @@ def kink_preconditioner(objective: Any, curvatures: FloatArray, scale: float) ->
     -------
     KinkPreconditioner or None
     """
+    if curvatures is None:
+        return None
     size = curvatures * objective.row_norms**2
     near = np.flatnonzero(size > _SHARE * scale)
     if not (near.size and scale > 0.0):
@@ -140,8 +152,7 @@ def truncated_cg(
     forcing: float,
     floor: float,
     max_products: int,
-    preconditioner: KinkPreconditioner | None = None,
-    scale: float = 1.0,
+    metric: Metric | None = None,
 ) -> CGStep:
     """Minimise a quadratic model within a radius by the conjugate gradients of Steihaug and Toint.
 
@@ -162,10 +173,8 @@ def truncated_cg(
         Euclidean norm of the residual at which more would be wasted.
     max_products : int
         Largest number of products.
-    preconditioner : KinkPreconditioner or None, default=None
-        Metric M; None is the identity.
-    scale : float, default=1.0
-        Size of the curvature beside the kinks that `preconditioner` was built with.
+    metric : Metric or None, default=None
+        The preconditioner M; None is the identity.
 
     Returns
     -------
@@ -173,7 +182,7 @@ def truncated_cg(
     """
     step, metric_step = np.zeros_like(gradient), np.zeros_like(gradient)
     residual = gradient.copy()
-    solved = residual if preconditioner is None else preconditioner.solve(residual)
+    solved = residual if metric is None else metric.solve(residual)
     direction, metric_direction = -solved, -residual
     size = float(residual @ solved)
     goal, logs, n_products, is_on_boundary = forcing * forcing * size, [], 0, False
@@ -183,7 +192,7 @@ def truncated_cg(
         n_products += 1
         bend = float(direction @ image)
         long, mixed = float(direction @ metric_direction), float(step @ metric_direction)
-        known = 0.0 if preconditioner is None else scale * preconditioner.curvature(direction)
+        known = 0.0 if metric is None else metric.curvature(direction)
         if bend > known:
             logs.append(np.log((bend - known) / float(direction @ direction)))
         length = size / bend if bend > 0.0 else np.inf
@@ -198,7 +207,7 @@ def truncated_cg(
         squared = float(step @ metric_step)
         if is_on_boundary:
             break
-        solved = residual if preconditioner is None else preconditioner.solve(residual)
+        solved = residual if metric is None else metric.solve(residual)
         previous, size = size, float(residual @ solved)
         if size <= goal or float(np.linalg.norm(residual)) <= floor:
             break

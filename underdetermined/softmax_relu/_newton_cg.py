@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import EPS
+from underdetermined._linalg import EPS, vector_norm
 from underdetermined.softmax_relu._cg_subproblem import kink_preconditioner, truncated_cg
 from underdetermined.softmax_relu._trust_region import TrustRegionResult
 
@@ -20,10 +20,12 @@ FloatArray = NDArray[np.float64]
 _FORCING = 0.1
 # A step is solved to this share of the gradient that ends the stage.
 _LAST = 0.5
-# Shares of the promised decrease below which the radius shrinks, and above which it grows.
-_POOR, _GOOD = 0.25, 0.75
-# Relative decrease of the value that rounding hides.
-_HIDDEN = 64.0 * EPS
+# When a radius shrinks, and to which share of the step; when it grows, and by how much.
+_POOR, _SHRINK = 0.25, 0.25
+_GOOD, _GROW = 0.75, 2.0
+# Relative decrease of the objective that rounding hides; a step that promises less is judged by gradients.
+_HIDDEN = 1e-13
+# More products are not spent on one step.
 _LARGEST_CG = 1000
 
 
@@ -63,7 +65,7 @@ def newton_cg(
     radius : float, default=1.0
         First radius.
     max_iter : int, default=200
-        Largest number of steps tried.
+        Largest number of accepted steps.
     curvature : {"exact", "clipped", "gauss-newton"}, default="exact"
         Which Hessian.
     eta : float, default=1e-4
@@ -71,87 +73,80 @@ def newton_cg(
     max_radius : float, default=inf
         Largest radius.
     on_step : callable or None, default=None
-        Called as ``on_step(x, value)`` after every accepted step; StopIteration goes through to the caller.
+        Called as ``on_step(x, value)`` after every accepted step; may raise StopIteration.
 
     Returns
     -------
     TrustRegionResult
-        With ``n_hessian`` 0 and the products with the Hessian in ``n_products``.
+        Converged where |g| <= gtol. ``n_hessian`` is 0, and ``n_products`` counts the products with Hessians.
 
     Notes
     -----
     A product takes two products with A1 and two with A2; a step tried takes about as much once more. No matrix of order D is
-    formed, unless more than D units are near their kinks; then M is one, of order D. The value never rises.
+    formed, unless more than D units are near their kinks: M then has that order. The objective never rises, beyond rounding.
+    Negative curvature is used where conjugate gradients meet it; that none is left at the end is not tested.
     """
-    x = np.array(x, dtype=np.float64)
-    point = objective.at(x, smoothing)
-    n_iter = n_value = n_products = 0
-    n_value = 1
-    scale, reason = np.nan, f"{max_iter} steps did not suffice"
-    first_norm = norm = float(np.linalg.norm(point.gradient))
-    is_converged = bool(norm <= gtol)
-    while not is_converged and n_iter < max_iter:
-        if not scale > 0.0:
-            scale = _beside_kinks(point, smoothing, curvature)
-            n_products += 1
-        metric = kink_preconditioner(objective, _kink_curvatures(objective, point, smoothing), scale)
-        found = truncated_cg(
-            point.gradient,
-            lambda u, at=point: at.hessp(u, curvature=curvature),
-            radius,
-            forcing=min(_FORCING, float(np.sqrt(norm / first_norm))),
-            floor=_LAST * gtol,
-            max_products=min(_LARGEST_CG, 10 + 2 * len(x)),
-            preconditioner=metric,
-            scale=scale,
-        )
-        n_iter += 1
-        n_products += found.n_products
-        if np.isfinite(found.scale):
-            scale = found.scale
-        trial = objective.at(x + found.step, smoothing)
-        n_value += 1
-        rounding = _HIDDEN * max(abs(point.value), abs(trial.value))
-        trial_norm = float(np.linalg.norm(trial.gradient))
-        is_hidden = found.promised <= rounding
-        ratio = (point.value - trial.value) / found.promised if found.promised > 0.0 else 0.0
-        if is_hidden:
-            # The value cannot tell: the gradient does.
-            ratio = 1.0 if trial_norm < norm and trial.value <= point.value + rounding else 0.0
-        if not ratio >= _POOR:
-            radius = _POOR * min(found.length, radius)
-        elif ratio > _GOOD and found.is_on_boundary:
-            radius = min(2.0 * radius, max_radius)
-        if ratio > eta:
-            x, point, norm = trial.x, trial, trial_norm
-            is_converged = bool(norm <= gtol)
-            if on_step is not None:
-                on_step(x, point.value)
-        elif is_hidden or radius <= EPS * float(np.linalg.norm(x)):
-            reason = f"rounding hides every decrease at a gradient of {norm:.3g}"
+    point = objective.at(np.array(x, dtype=np.float64), smoothing)
+    norm = first_norm = vector_norm(point.gradient)
+    radius = min(radius, max_radius)
+    n_iter, n_value, n_products, scale = 0, 1, 0, np.nan
+    reason = "" if np.isfinite(norm) and np.isfinite(point.value) else "not finite"
+    while not reason:
+        if norm <= gtol:
+            reason = "converged"
             break
-    if is_converged:
-        reason = f"the gradient has fallen to {norm:.3g}"
-    return TrustRegionResult(
-        x=x,
-        radius=radius,
-        point=point,
-        n_iter=n_iter,
-        n_value=n_value,
-        n_hessian=0,
-        n_products=n_products,
-        is_converged=is_converged,
-        reason=reason,
-    )
+        if n_iter >= max_iter:
+            reason = "max_iter"
+            break
+        if not scale > 0.0:
+            scale = _beside_kinks(point, curvature)
+            n_products += 1
+        metric = kink_preconditioner(objective, point.kink_weights("clipped"), scale)
+        accepted = False
+        while not (accepted or reason):
+            found = truncated_cg(
+                point.gradient,
+                lambda u, at=point: at.hessp(u, curvature=curvature),
+                radius,
+                forcing=min(_FORCING, float(np.sqrt(norm / first_norm))),
+                floor=_LAST * gtol,
+                max_products=min(_LARGEST_CG, 10 + 2 * len(point.x)),
+                metric=metric,
+            )
+            n_products += found.n_products
+            scale = found.scale if np.isfinite(found.scale) else scale
+            trial = objective.at(point.x + found.step, smoothing)
+            n_value += 1
+            size = vector_norm(trial.gradient)
+            if found.promised <= _HIDDEN * abs(point.value):
+                gain = -0.5 * float((point.gradient + trial.gradient) @ found.step)
+                if not size <= 0.5 * norm:
+                    reason = "rounding"
+                    break
+            else:
+                gain = point.value - trial.value
+            ratio = gain / found.promised if found.promised > 0.0 else 0.0
+            # An overflow at the trial point makes the ratio nan, which is poor.
+            if not ratio >= _POOR:
+                radius = _SHRINK * found.length
+            elif ratio > _GOOD and found.is_on_boundary:
+                radius = min(_GROW * radius, max_radius)
+            accepted = bool(ratio > eta)
+            if not accepted and radius <= EPS * vector_norm(point.x):
+                reason = "rounding"
+        if accepted:
+            point, norm = trial, size
+            n_iter += 1
+            if on_step is not None:
+                try:
+                    on_step(point.x, point.value)
+                except StopIteration:
+                    reason = "stopped"
+    is_converged = reason == "converged"
+    return TrustRegionResult(point.x, radius, point, n_iter, n_value, 0, is_converged, reason, n_products)
 
 
-def _kink_curvatures(objective: Any, point: Any, smoothing: float) -> FloatArray:
-    """Second derivatives of the softplus units, rho'' r where that is positive."""
-    slopes = point.slopes
-    return slopes * (1.0 - slopes) / smoothing * np.maximum(point.unit_slopes, 0.0)
-
-
-def _beside_kinks(point: Any, smoothing: float, curvature: str) -> float:
+def _beside_kinks(point: Any, curvature: str) -> float:
     """Curvature along the gradient."""
     gradient = point.gradient
     return abs(float(gradient @ point.hessp(gradient, curvature=curvature))) / float(gradient @ gradient)
