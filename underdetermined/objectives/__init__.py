@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined.objectives._linearization import Linearization
+from underdetermined.objectives._softmax_relu_batch import SoftmaxReLUBatch
+from underdetermined.objectives._softmax_relu_point import SoftmaxReLUBatchPoint, SoftmaxReLUPoint
+from underdetermined.objectives._softmax_relu_shared import SharedSoftmaxReLU
+from underdetermined.objectives._softmax_relu_shared_point import SharedSoftmaxReLUPoint
 from underdetermined.objectives.exponential import Exponential
 from underdetermined.objectives.least_squares import LeastSquares
 from underdetermined.objectives.softmax_relu import SoftmaxReLU
@@ -18,7 +22,12 @@ __all__ = [
     "Linearizable",
     "Linearization",
     "Objective",
+    "SharedSoftmaxReLU",
+    "SharedSoftmaxReLUPoint",
     "SoftmaxReLU",
+    "SoftmaxReLUBatch",
+    "SoftmaxReLUBatchPoint",
+    "SoftmaxReLUPoint",
     "SparseReLU",
     "TwoLayer",
 ]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from underdetermined._validation import check_number
 from underdetermined.objectives._softmax_relu_checks import (
@@ -21,14 +19,14 @@ from underdetermined.objectives._softmax_relu_checks import (
     check_unit_weights,
     check_vector,
 )
-from underdetermined.objectives._softmax_relu_penalty import SoftmaxReLUPenalty
+from underdetermined.objectives._softmax_relu_layers import SoftmaxReLULayers
 from underdetermined.objectives._softmax_relu_point import SoftmaxReLUPoint
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class SoftmaxReLU(SoftmaxReLUPenalty):
+class SoftmaxReLU(SoftmaxReLULayers):
     """The distance of f(x) = softmax(A2 max(A1 x, 0)) from a distribution b, as a function of x.
 
     With loss "squared" it is |f - b|^2 / 2, with "kl" sum_i b_i log(b_i / f_i), plus reg |x|^2 / 2 + |diag(w) A1 x|^2 / 2.
@@ -92,82 +90,13 @@ class SoftmaxReLU(SoftmaxReLUPenalty):
         targets = check_distributions(b, len(output), loss, "b")
         if targets.ndim != 1:
             raise ValueError(f"b has shape {targets.shape}: pass one distribution, shape ({len(output)},)")
-        squares = check_unit_weights(weights, hidden.shape[0])
-        self._store(hidden, output, targets, loss, check_number(reg, "reg"), squares)
-
-    def _store(self, *values: Any) -> None:
-        for name, value in zip(("A1", "A2", "b", "loss", "reg", "weights"), values, strict=True):
-            object.__setattr__(self, name, value)
+        units = check_unit_weights(weights, hidden.shape[0])
+        self._store(A1=hidden, A2=output, b=targets, loss=loss, reg=check_number(reg, "reg"), weights=units)
 
     @property
     def targets(self) -> FloatArray:
         """The targets b."""
         return self.b
-
-    @property
-    def n_parameters(self) -> int:
-        """Length d of x."""
-        return int(self.A1.shape[1])
-
-    @property
-    def n_hidden(self) -> int:
-        """Number n of hidden units, and of kinks."""
-        return int(self.A1.shape[0])
-
-    @property
-    def n_outputs(self) -> int:
-        """Number m of outputs."""
-        return len(self.A2)
-
-    @cached_property
-    def row_norms(self) -> FloatArray:
-        """Norms of the rows of A1, by which |z_i| becomes a distance to a kink."""
-        norm = sparse.linalg.norm if sparse.issparse(self.A1) else np.linalg.norm
-        result = np.asarray(norm(self.A1, axis=1))
-        result.flags.writeable = False
-        return result
-
-    def hidden(self, x: ArrayLike) -> FloatArray:
-        """Pre-activations z = A1 x.
-
-        Parameters
-        ----------
-        x : array_like of shape (d,) or (d, k)
-            One or several points.
-
-        Returns
-        -------
-        ndarray of shape (n,) or (n, k)
-        """
-        return self.A1 @ np.asarray(x, dtype=np.float64)
-
-    def hidden_adjoint(self, slopes: ArrayLike) -> FloatArray:
-        """Product A1^T g.
-
-        Parameters
-        ----------
-        slopes : array_like of shape (n,) or (n, k)
-            One or several g.
-
-        Returns
-        -------
-        ndarray of shape (d,) or (d, k)
-        """
-        return self.A1.T @ np.asarray(slopes, dtype=np.float64)
-
-    def rows(self, indices: ArrayLike) -> Any:
-        """Rows of A1, the normals of some kinks.
-
-        Parameters
-        ----------
-        indices : array_like of shape (k,)
-            Which, as integers or as a mask.
-
-        Returns
-        -------
-        ndarray of shape (k, d), or csr_array where A1 is sparse
-        """
-        return self.A1[np.asarray(indices)]
 
     def value(self, x: ArrayLike, smoothing: float = 0.0) -> float:
         """Loss with penalties.
