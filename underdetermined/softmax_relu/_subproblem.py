@@ -15,7 +15,8 @@ __all__ = ["Subproblem", "TrustRegionStep", "subproblem"]
 
 FloatArray = NDArray[np.float64]
 # Solution u of (H + shift I) u = -g and the derivative term u.T (H + shift I)^-1 u; None where H + shift I is not positive.
-_Shifted = Callable[[float], "tuple[FloatArray, float] | None"]
+_Solution = tuple[FloatArray, float]
+_Shifted = Callable[[float], "_Solution | None"]
 
 # Newton's method on the secular equation converges quadratically and from one side; this many steps are never seen.
 _MAX_SECULAR = 60
@@ -64,7 +65,8 @@ def subproblem(gradient: FloatArray, hessian: FloatArray, radius: float, *, rtol
 
     Notes
     -----
-    u is a minimiser exactly if (H + s I) u = -g for some s >= 0 with H + s I positive semi-definite and s (radius - |u|) = 0.
+    u is a minimiser exactly if (H + s I) u = -g and s (radius - |u|) = 0 for an s >= 0 with H + s I positive
+    semi-definite.
     The cost is that of one Cholesky factor, d^3 / 3 flops, where the Newton step fits; a few more where it does not; and a
     reduction to tridiagonal form, 4 d^3 / 3 flops, where H is not positive definite.
 
@@ -95,12 +97,27 @@ class Subproblem:
     def __init__(self, gradient: FloatArray, hessian: FloatArray) -> None:
         self._gradient, self._hessian = gradient, np.asarray(hessian, dtype=np.float64)
         self._tridiagonal: _Tridiagonal | None = None
-        self._newton = self._factored(0.0)
+        self._factor = self._factored(0.0)
+        self._newton = None if self._factor is None else self._solution(self._factor)
 
     @property
     def is_positive_definite(self) -> bool:
         """Whether a Cholesky factor of H exists in working precision."""
-        return self._newton is not None
+        return self._factor is not None
+
+    def inverse_product(self, vector: FloatArray) -> FloatArray:
+        """H^-1 v by the Cholesky factor, which must exist.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (d,)
+            v.
+
+        Returns
+        -------
+        ndarray of shape (d,)
+        """
+        return lapack.dpotrs(self._factor, vector, lower=1)[0]
 
     def solve(self, radius: float, *, rtol: float = 1e-2) -> TrustRegionStep:
         """Minimise over the ball of one radius.
@@ -119,7 +136,7 @@ class Subproblem:
         if self._newton is not None:
             step, shift, on_boundary = self._newton[0], 0.0, False
             if not vector_norm(step) <= radius:
-                step, shift = _secular(self._factored, self._newton, 0.0, radius, rtol)
+                step, shift = _secular(self._shifted, self._newton, 0.0, radius, rtol)
                 on_boundary = True
         else:
             if self._tridiagonal is None:
@@ -129,12 +146,17 @@ class Subproblem:
         decrease = -float(self._gradient @ step) - 0.5 * float(step @ (self._hessian @ step))
         return TrustRegionStep(step, max(decrease, 0.0), on_boundary, shift)
 
-    def _factored(self, shift: float) -> tuple[FloatArray, float] | None:
+    def _factored(self, shift: float) -> FloatArray | None:
         shifted = np.array(self._hessian, order="F")
         shifted.flat[:: len(shifted) + 1] += shift
         factor, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
-        if info != 0:
-            return None
+        return factor if info == 0 else None
+
+    def _shifted(self, shift: float) -> _Solution | None:
+        factor = self._factored(shift)
+        return None if factor is None else self._solution(factor)
+
+    def _solution(self, factor: FloatArray) -> _Solution | None:
         step = -lapack.dpotrs(factor, self._gradient, lower=1)[0]
         if not np.isfinite(step).all():
             return None
@@ -172,7 +194,7 @@ class _Tridiagonal:
             step = step + (-missing if along > 0.0 else missing) * self._vector
         return self._rotate(step, "N"), shift, True
 
-    def _shifted(self, shift: float) -> tuple[FloatArray, float] | None:
+    def _shifted(self, shift: float) -> _Solution | None:
         if len(self._off) == 0:
             # LAPACK's interface takes no empty arrays.
             pivot = float(self._diagonal[0]) + shift
@@ -196,9 +218,9 @@ class _Tridiagonal:
 
 
 def _secular(
-    shifted: _Shifted, state: tuple[FloatArray, float], shift: float, radius: float, rtol: float
+    shifted: _Shifted, state: _Solution, shift: float, radius: float, rtol: float
 ) -> tuple[FloatArray, float]:
-    """Solve |u(s)| = radius for the shift s, from a shift that is too small, where Newton's method on 1 / |u| is monotone."""
+    """Solve |u(s)| = radius for the shift s, from one that is too small, where Newton's method on 1 / |u| is monotone."""
     step, derivative = state
     for _ in range(_MAX_SECULAR):
         length = vector_norm(step)

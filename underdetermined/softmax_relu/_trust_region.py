@@ -17,7 +17,7 @@ __all__ = ["TrustRegionResult", "trust_region_newton"]
 FloatArray = NDArray[np.float64]
 OnStep = Callable[[FloatArray, float], None]
 
-# When a radius shrinks, and to which share of the step; when it grows, by how much, and by how much where the model is exact.
+# When a radius shrinks, and to which share of the step; when it grows and by how much, also where the model is exact.
 _POOR, _SHRINK = 0.25, 0.25
 _GOOD, _GROW, _EXACT, _LEAP = 0.75, 2.0, 0.95, 4.0
 # Relative decrease of the objective that rounding hides; a step that promises less is judged by gradients.
@@ -50,6 +50,8 @@ class TrustRegionResult:
         What ended the run: the tests; no step that rounding leaves visible; the number of steps; `on_step`; an overflow.
     n_products : int, default=0
         Products with Hessians, of methods that form none.
+    solve : callable or None, default=None
+        v to H^-1 v with the Hessian at a converged x, where it is positive definite; methods without one give None.
     """
 
     x: FloatArray
@@ -61,6 +63,7 @@ class TrustRegionResult:
     is_converged: bool
     reason: str
     n_products: int = 0
+    solve: Callable[[FloatArray], FloatArray] | None = None
 
 
 def trust_region_newton(
@@ -107,14 +110,14 @@ def trust_region_newton(
     Returns
     -------
     TrustRegionResult
-        Converged where |g| <= gtol and no eigenvalue of the matrix used is below -1e-8 times its largest entry. The objective
-        never rises, beyond rounding.
+        Converged where |g| <= gtol and no eigenvalue of the matrix used is below -1e-8 times its largest entry. The
+        objective never rises, beyond rounding.
 
     Notes
     -----
     One Hessian for each accepted step, one evaluation for each step, and a Cholesky factor, d^3 / 3 flops, or a tridiagonal
-    form, 4 d^3 / 3, where curvature is negative. Where a step promises less than rounding lets one see, the decrease is taken
-    from the gradients at both ends, -(g + g_new).T u / 2, and the run ends unless the gradient falls by half.
+    form, 4 d^3 / 3, where curvature is negative. Where a step promises less than rounding lets one see, the decrease is
+    taken from the gradients at both ends, -(g + g_new).T u / 2, and the run ends unless the gradient falls by half.
 
     References
     ----------
@@ -132,7 +135,7 @@ def trust_region_newton(
     (True, True)
     """
     point = objective.at(np.array(x, dtype=np.float64), smoothing=smoothing)
-    n_iter, n_value, n_hessian, reason = 0, 1, 0, ""
+    n_iter, n_value, n_hessian, reason, solve = 0, 1, 0, "", None
     radius = min(radius, max_radius)
     while not reason:
         gradient = point.gradient
@@ -145,13 +148,13 @@ def trust_region_newton(
         if not (np.isfinite(size) and np.isfinite(point.value) and np.isfinite(hessian.sum())):
             reason = "not finite"
             break
-        if size <= gtol and _has_no_descent(hessian):
-            reason = "converged"
+        model = Subproblem(gradient, hessian)
+        if size <= gtol and (model.is_positive_definite or _is_flat(hessian)):
+            reason, solve = "converged", model.inverse_product if model.is_positive_definite else None
             break
         if n_iter >= max_iter:
             reason = "max_iter"
             break
-        model = Subproblem(gradient, hessian)
         accepted = False
         while not (accepted or reason):
             proposal = model.solve(radius)
@@ -183,10 +186,10 @@ def trust_region_newton(
                     on_step(point.x, point.value)
                 except StopIteration:
                     reason = "stopped"
-    return TrustRegionResult(point.x, radius, point, n_iter, n_value, n_hessian, reason == "converged", reason)
+    return TrustRegionResult(point.x, radius, point, n_iter, n_value, n_hessian, reason == "converged", reason, solve=solve)
 
 
-def _has_no_descent(hessian: FloatArray) -> bool:
+def _is_flat(hessian: FloatArray) -> bool:
     """Whether no eigenvalue is below zero by more than rounding of the largest entries explains."""
     shifted = np.array(hessian)
     largest = float(np.abs(hessian).max(initial=0.0))
