@@ -157,7 +157,7 @@ def truncated_cg(
     """Minimise a quadratic model within a radius by the conjugate gradients of Steihaug and Toint.
 
     The iteration ends where the residual has fallen to `forcing` of the gradient, at the radius, or at the first direction
-    of negative curvature, which is followed to the radius. The model falls monotonically and the length grows.
+    of negative curvature, which is followed to the radius if there is one. The model falls monotonically.
 
     Parameters
     ----------
@@ -195,6 +195,8 @@ def truncated_cg(
         known = 0.0 if metric is None else metric.curvature(direction)
         if bend > known:
             logs.append(np.log((bend - known) / float(direction @ direction)))
+        if bend <= 0.0 and radius == np.inf:
+            break
         length = size / bend if bend > 0.0 else np.inf
         if bend <= 0.0 or squared + length * (2.0 * mixed + length * long) >= radius * radius:
             # The positive root, without cancellation: mixed >= 0 because the iterates grow.

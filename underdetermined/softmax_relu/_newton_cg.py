@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ _POOR, _SHRINK = 0.25, 0.25
 _GOOD, _GROW = 0.75, 2.0
 # Relative decrease of the objective that rounding hides; a step that promises less is judged by gradients.
 _HIDDEN = 1e-13
+# Residual, relative to its right-hand side, of a solution with the Hessian that serves as a prediction.
+_LOOSE = 1e-2
 # More products are not spent on one step.
 _LARGEST_CG = 1000
 
@@ -106,7 +109,7 @@ def newton_cg(
         while not (accepted or reason):
             found = truncated_cg(
                 point.gradient,
-                lambda u, at=point: at.hessp(u, curvature=curvature),
+                partial(point.hessp, curvature=curvature),
                 radius,
                 forcing=min(_FORCING, float(np.sqrt(norm / first_norm))),
                 floor=_LAST * gtol,
@@ -143,7 +146,27 @@ def newton_cg(
                 except StopIteration:
                     reason = "stopped"
     is_converged = reason == "converged"
-    return TrustRegionResult(point.x, radius, point, n_iter, n_value, 0, is_converged, reason, n_products)
+    solve = _inverse(objective, point, curvature, scale) if is_converged else None
+    return TrustRegionResult(point.x, radius, point, n_iter, n_value, 0, is_converged, reason, n_products, solve)
+
+
+def _inverse(objective: Any, point: Any, curvature: str, scale: float) -> Callable[[FloatArray], FloatArray]:
+    """Products with the inverse of the Hessian, to two digits."""
+
+    def solve(vector: FloatArray) -> FloatArray:
+        size = scale if scale > 0.0 else _beside_kinks(point, curvature)
+        found = truncated_cg(
+            vector,
+            partial(point.hessp, curvature=curvature),
+            np.inf,
+            forcing=_LOOSE,
+            floor=0.0,
+            max_products=min(_LARGEST_CG, 10 + 2 * len(point.x)),
+            metric=kink_preconditioner(objective, point.kink_weights("clipped"), size),
+        )
+        return -found.step
+
+    return solve
 
 
 def _beside_kinks(point: Any, curvature: str) -> float:
