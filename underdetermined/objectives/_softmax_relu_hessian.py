@@ -6,20 +6,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas
 
-from underdetermined._linalg import EPS, mirror_lower
+from underdetermined._linalg import EPS
 from underdetermined._validation import check_memory
 from underdetermined.objectives._loss import quiet
 
 FloatArray = NDArray[np.float64]
 
 # A unit whose slope is below the square of the rounding changes no digit of a product.
-_FLAT = EPS * EPS
+_FLAT = EPS**2
+# A row below this part of the largest one is lost in its rounding.
+_NEGLIGIBLE = 1e-3 * EPS
+# Asking how much memory there is takes longer than a small Hessian.
+_LARGE = 2**26
 
 
 def centred_jacobian(point: Any, basis: FloatArray | None) -> FloatArray:
-    """K_c = (I - 1 f^T) A2 diag(t) A1, or K_c times a basis; units that are flat are left out.
+    """K_c = (I - 1 f^T) A2 diag(t) A1, or K_c times a basis.
 
     Parameters
     ----------
@@ -37,57 +40,100 @@ def centred_jacobian(point: Any, basis: FloatArray | None) -> FloatArray:
     MemoryError
         If it does not fit.
     """
-    objective, slopes = point.objective, point.slopes
-    columns = objective.n_parameters if basis is None else basis.shape[1]
-    n_outputs = len(point.fitted)
-    check_memory(8 * n_outputs * columns, f"the {n_outputs} x {columns} Jacobian")
-    units = np.flatnonzero(slopes > _FLAT)
-    output, hidden, factors = objective.A2, objective.A1, slopes
-    if len(units) < len(slopes):
-        output, hidden, factors = output[:, units], hidden[units], slopes[units]
+    ones = np.ones(len(point.fitted))
+    _check(len(ones), _n_columns(point, basis), "Jacobian")
     with quiet():
-        if basis is not None:
-            hidden = hidden @ basis
-        if not np.all(factors == 1.0):
-            output = output * factors
-        jacobian = output @ hidden
-        jacobian -= point.fitted @ jacobian
-    return jacobian
+        return _rows(point, basis, slice(None), ones)
 
 
-def weighted_gram(rows: list[FloatArray], weights: list[FloatArray]) -> FloatArray:
-    """Sum of w_i a_i a_i^T over the rows a_i of some matrices, with weights of any sign; exactly symmetric.
+def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
+    """K_c^T diag(p) K_c + A1^T diag(rho'' r + w^2) A1 + reg I, or its restriction to a basis; exactly symmetric.
 
     Parameters
     ----------
-    rows : list of ndarray of shape (k_j, d)
-        Matrices.
-    weights : list of ndarray of shape (k_j,)
-        One weight for each row.
+    point : SoftmaxReLUPoint
+        Where.
+    basis : ndarray of shape (d, k) or None
+        Columns.
+    curvature : {"exact", "clipped", "gauss-newton"}
+        Which weights.
 
     Returns
     -------
-    ndarray of shape (d, d), Fortran order
+    ndarray of shape (d, d) or (k, k)
 
     Raises
     ------
     MemoryError
-        If it does not fit.
+        If it, or the rows that it is the product of, do not fit.
 
     Notes
     -----
-    Rows of one sign are scaled by the roots of their weights and multiplied with themselves: half the flops of a general
-    product.
+    All rows are scaled by the roots of their weights and sorted by the signs: what is left are two products of a matrix with
+    itself, each at half the flops of a general product.
     """
-    size = rows[0].shape[1]
-    check_memory(8 * size * size, f"the {size} x {size} Hessian")
-    result = np.zeros((size, size), order="F")
-    for matrix, factors in zip(rows, weights, strict=True):
-        for sign in (1.0, -1.0):
-            some = np.flatnonzero(sign * factors > 0.0)
-            if some.size == 0:
-                continue
-            part = matrix if some.size == len(matrix) else matrix[some]
-            scaled = part * np.sqrt(sign * factors[some])[:, np.newaxis]
-            result = blas.dsyrk(sign, scaled.T, beta=1.0, c=result, trans=0, lower=1, overwrite_c=1)
-    return mirror_lower(result)
+    weights = point.curvature_weights(curvature)
+    order = np.argsort(weights < 0.0, kind="stable")
+    roots = np.sqrt(np.abs(weights))[order]
+    kinks, which = _kinks(point, curvature)
+    above, below = which[kinks[which] > 0.0], which[kinks[which] < 0.0]
+    n_columns = _n_columns(point, basis)
+    n_rows = len(order) + len(above) + len(below)
+    _check(n_rows, n_columns, "Jacobian")
+    _check(n_columns, n_columns, "Hessian")
+    # Rows of positive weight first: kinks, outputs; then outputs, kinks.
+    rows = np.empty((n_rows, n_columns))
+    outputs = slice(len(above), len(above) + len(order))
+    split = len(above) + int(np.count_nonzero(weights >= 0.0))
+    with quiet():
+        rows[outputs] = _rows(point, basis, order, roots)
+        for part, some in ((rows[: outputs.start], above), (rows[outputs.stop :], below)):
+            part[...] = _dense(point.objective.rows(some) if basis is None else point.objective.rows(some) @ basis)
+            part *= np.sqrt(np.abs(kinks[some]))[:, np.newaxis]
+        result = rows[:split].T @ rows[:split]
+        if split < n_rows:
+            result -= rows[split:].T @ rows[split:]
+        if point.objective.reg and basis is None:
+            result.flat[:: n_columns + 1] += point.objective.reg
+        elif point.objective.reg:
+            result += point.objective.reg * (basis.T @ basis)
+    return result
+
+
+def _rows(point: Any, basis: FloatArray | None, order: Any, factors: FloatArray) -> FloatArray:
+    """Rows of K_c, or of K_c times a basis, in some order and scaled; units that are flat are left out."""
+    output, hidden, slopes = point.objective.A2, point.objective.A1, point.slopes
+    units = np.flatnonzero(slopes > _FLAT)
+    if len(units) < len(slopes):
+        output, hidden, slopes = output.take(units, axis=1), hidden[units], slopes[units]
+    centred = (output - point.fitted @ output)[order]
+    centred *= factors[:, np.newaxis]
+    centred *= slopes
+    if basis is None:
+        return centred @ hidden
+    m, n, d, k = len(centred), len(units), *basis.shape
+    # The cheaper of the two ways to multiply three matrices.
+    return (centred @ hidden) @ basis if m * d * (n + k) < n * k * (d + m) else centred @ (hidden @ basis)
+
+
+def _kinks(point: Any, curvature: str) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Weights of the rows of A1, and which of them are not lost in the rounding of the largest."""
+    kinks = point.kink_weights(curvature)
+    if kinks is None:
+        return np.zeros(0), np.zeros(0, dtype=np.intp)
+    sizes = np.abs(kinks) * point.objective.row_norms**2
+    return kinks, np.flatnonzero(sizes > _NEGLIGIBLE * sizes.max())
+
+
+def _n_columns(point: Any, basis: FloatArray | None) -> int:
+    return int(point.objective.n_parameters if basis is None else basis.shape[1])
+
+
+def _dense(rows: Any) -> FloatArray:
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
+
+
+def _check(n_rows: int, n_columns: int, what: str) -> None:
+    n_bytes = 8 * n_rows * n_columns
+    if n_bytes > _LARGE:
+        check_memory(n_bytes, f"the {n_rows} x {n_columns} {what}")

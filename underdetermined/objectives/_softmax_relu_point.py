@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined.objectives._loss import quiet
-from underdetermined.objectives._softmax_relu_hessian import centred_jacobian, weighted_gram
+from underdetermined.objectives._softmax_relu_hessian import centred_jacobian, hessian
 from underdetermined.objectives._softmax_relu_terms import bend, curvature_weights, terms
 from underdetermined.objectives._softmax_relu_units import units
 
@@ -188,25 +188,7 @@ class SoftmaxReLUPoint(SoftmaxReLUBatchPoint):
         H = K_c^T diag(p) K_c + A1^T diag(rho'' r + w^2) A1 + reg I: one product A2 (t A1) and symmetric products, of the
         rows with weights of one sign each, about 2 m |S| d + (m + |kinks|) d^2 flops with |S| units that are not flat.
         """
-        vectors = self._basis(basis)
-        rows = [centred_jacobian(self, vectors)]
-        weights = [self.curvature_weights(curvature)]
-        kinks = self.kink_weights(curvature)
-        if kinks is not None:
-            which = np.flatnonzero(kinks)
-            near = self.objective.rows(which)
-            near = near if vectors is None else near @ vectors
-            rows.append(near if isinstance(near, np.ndarray) else near.toarray())
-            weights.append(kinks[which])
-        with quiet():
-            result = weighted_gram(rows, weights)
-            if not self.objective.reg:
-                return result
-            if vectors is None:
-                result.flat[:: len(result) + 1] += self.objective.reg
-                return result
-            penalty = vectors.T @ vectors
-            return result + self.objective.reg * (0.5 * (penalty + penalty.T))
+        return hessian(self, self._basis(basis), curvature)
 
     def centred_jacobian(self, basis: ArrayLike | None = None) -> FloatArray:
         """Derivative of the logits, less its mean row under f: K_c = K - 1 (f^T K), K = A2 diag(t) A1.

@@ -147,6 +147,24 @@ class SharedSoftmaxReLUPoint:
 
         return self._per_block(task)
 
+    def kink_weights(self, curvature: str = "exact") -> FloatArray | None:
+        """Weights of the normals of the kinks in the Hessian, those of the bend of the units.
+
+        Parameters
+        ----------
+        curvature : {"exact", "clipped", "gauss-newton"}, default="exact"
+            rho'' r, with max(rho'' r, 0) for "clipped" and none for "gauss-newton".
+
+        Returns
+        -------
+        ndarray of shape (N n,), or None where all are zero
+        """
+        bends = [each for each in self._bends if each is not None]
+        if not bends or curvature == "gauss-newton":
+            return None
+        result = np.concatenate([each.T.ravel() for each in bends])
+        return np.maximum(result, 0.0) if curvature == "clipped" else result
+
     def hessp(self, direction: ArrayLike, curvature: str = "exact") -> FloatArray:
         """Product of the Hessian with one or several directions.
 
