@@ -5,6 +5,7 @@ from underdetermined.estimators._exponential_classifier import ExponentialClassi
 from underdetermined.estimators._exponential_regressor import ExponentialRegressor
 from underdetermined.estimators._features import RandomFeatures
 from underdetermined.estimators._regressor import RandomFeatureRegressor
+from underdetermined.estimators._softmax_relu_regressor import SoftmaxReLURegressor
 from underdetermined.estimators._sparse_relu_classifier import SparseReLUClassifier
 from underdetermined.estimators._sparse_relu_regressor import SparseReLURegressor
 from underdetermined.estimators._two_layer_classifier import TwoLayerClassifier
@@ -16,6 +17,7 @@ __all__ = [
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RandomFeatures",
+    "SoftmaxReLURegressor",
     "SparseReLUClassifier",
     "SparseReLURegressor",
     "TwoLayerClassifier",

@@ -1,0 +1,97 @@
+"""Targets of softmax-ReLU networks: compositions, or labels as compositions with one share."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+__all__ = ["as_shares", "shares_of_labels"]
+
+# How far the shares of a row may be from a sum of 1: above the rounding of their dtype, below any mistake.
+SUM_TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
+DOUBLE_TOLERANCE = 1e-8
+
+
+def as_shares(y: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Turn targets into shares.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), (n, 1) or (n, m)
+        Labels, or m >= 2 shares in each row.
+
+    Returns
+    -------
+    shares : ndarray of shape (n, m)
+        Non-negative rows, float64, each with sum 1 up to rounding.
+    classes : ndarray of shape (m,) or None
+        Sorted labels; None for shares.
+
+    Raises
+    ------
+    TypeError
+        If shares are not real numbers.
+    ValueError
+        If a share is negative or not finite, the shares of a row do not add up to 1, or labels are fractions or all equal.
+    """
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return _checked(y), None
+    labels = column_or_1d(y, warn=True)
+    if type_of_target(labels, input_name="y") not in ("binary", "multiclass"):
+        raise ValueError(
+            f"y has one dimension and holds numbers such as {labels[0]!r} that are no labels (Unknown label type: "
+            "continuous): pass labels, or shares of shape (n_samples, n_outputs) with rows that add up to 1"
+        )
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(f"y has 1 class, {classes[0]!r}: pass labels of at least two classes")
+    return shares_of_labels(labels, classes), classes
+
+
+def shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
+    """Give each label the whole share of its class.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n,)
+        Labels.
+    classes : ndarray of shape (m,)
+        Sorted known labels.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+
+    Raises
+    ------
+    ValueError
+        If a label is unknown.
+    """
+    labels = column_or_1d(labels, warn=True)
+    columns = labels[:, np.newaxis] == classes
+    unknown = labels[~columns.any(axis=1)]
+    if len(unknown):
+        raise ValueError(f"y has the label {unknown[0]!r}, which the training data did not have: leave such rows out")
+    return columns.astype(np.float64)
+
+
+def _checked(y: np.ndarray) -> np.ndarray:
+    if y.dtype.kind not in "fiubO":
+        raise TypeError(f"y has dtype {y.dtype}: pass shares as real numbers, or labels in one dimension")
+    shares = y.astype(np.float64)
+    low = np.unravel_index(np.argmin(shares), shares.shape)
+    if not shares[low] >= 0.0:
+        raise ValueError(
+            f"y has the share {shares[low]} at index {tuple(map(int, low))}: pass shares that are >= 0, without NaN; other "
+            "numbers are for TwoLayerRegressor"
+        )
+    total = shares.sum(axis=1)
+    worst = int(np.argmax(np.abs(total - 1.0)))
+    if not abs(total[worst] - 1.0) <= SUM_TOLERANCE.get(y.dtype, DOUBLE_TOLERANCE):
+        raise ValueError(
+            f"the shares of row {worst} of y add up to {total[worst]:.9g}: pass y / y.sum(axis=1, keepdims=True) if they "
+            "are parts of a whole; other numbers are for TwoLayerRegressor"
+        )
+    return shares / total[:, np.newaxis]
