@@ -133,7 +133,7 @@ def curvature_range(f: ArrayLike, b: ArrayLike) -> tuple[float, float]:
     --------
     >>> from underdetermined.softmax_relu import curvature_range
     >>> print("{:.2f} {:.2f}".format(*curvature_range([0.2, 0.8], [1.0, 0.0])))
-    0.00 1.12
+    1.08 1.12
     """
     fitted, targets = _check(f, b)
     g = _relative_weights(fitted, targets)[fitted > 0.0]
