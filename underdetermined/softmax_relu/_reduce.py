@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class ReducedProblem:
 
     Attributes
     ----------
-    A1 : ndarray of shape (k, r)
+    A1 : ndarray or sparse array of shape (k, r)
         Directions of the distinct units, of length one.
     A2 : ndarray of shape (m, k)
         Output weights with columns of mean zero; lengths of rows of the given A1 are moved here.
@@ -36,7 +37,7 @@ class ReducedProblem:
         Rank of the given A1, as far as it was asked for; else r.
     """
 
-    A1: Array
+    A1: Any
     A2: Array
     weights: Array
     groups: NDArray[np.intp]
@@ -144,6 +145,25 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
         if basis is not None:
             directions = directions @ basis
     return ReducedProblem(directions, columns, scaled, groups, basis, rank)
+
+
+def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
+    """Leave a problem as it is, where copies would cost too much.
+
+    Parameters
+    ----------
+    A1 : ndarray or sparse array of shape (n, d)
+        Hidden layer.
+    A2 : ndarray of shape (m, n)
+        Output layer.
+    weights : ndarray of shape (n,)
+        Weights of the penalty.
+
+    Returns
+    -------
+    ReducedProblem
+    """
+    return ReducedProblem(A1, A2, weights, np.arange(A1.shape[0]), None, min(A1.shape))
 
 
 def _distinct(directions: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
