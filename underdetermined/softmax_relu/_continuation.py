@@ -1,0 +1,342 @@
+"""From a start to a certified point: smooth stages, Newton steps on the kinks they find, the certificate, and escapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underdetermined._linalg import vector_norm
+from underdetermined.softmax_relu._certificate import KinkCertificate, certify
+from underdetermined.softmax_relu._kinks import identify
+from underdetermined.softmax_relu._manifold import manifold_newton
+from underdetermined.softmax_relu._options import SolverOptions
+from underdetermined.softmax_relu._trust_region import OnStep, TrustRegionResult, trust_region_newton
+
+__all__ = ["ContinuationResult", "continuation"]
+
+FloatArray = NDArray[np.float64]
+
+# Each stage halves the smoothing: the tangent of the path then lands where one Newton step is enough.
+_FACTOR = 0.5
+# A stage ends where the gradient is this share of the terms that cancel in it.
+_STAGE_TOL = 0.1
+# Smoothing, in units of the first one, from which on kinks are tried, how often, and the last one.
+_FIRST_TRIAL, _NEXT_TRIAL, _LAST = 3e-3, 0.1, 1e-9
+# A unit is pinned where its pre-activation is at most this many smoothings from 0: beyond, its slope is 0 or 1 up to 5e-5.
+_WIDTH = 10.0
+# Relative step in mu for the derivative of the gradient.
+_MU_STEP = 1e-4
+# A radius is not smaller at the beginning of a stage than this share of the first one.
+_SMALLEST_RADIUS = 0.1
+_MAX_ESCAPES = 10
+_MAX_HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class ContinuationResult:
+    """Where a start led.
+
+    Attributes
+    ----------
+    x : ndarray of shape (D,)
+        Best point found; never above the start.
+    value : float
+        Objective there, with penalties and without smoothing.
+    certificate : KinkCertificate
+        What is known of x.
+    n_iter : int
+        Accepted steps, of all stages and on kinks.
+    n_value, n_hessian, n_products : int
+        Evaluations of the objective and of its Hessian, and products with Hessians.
+    n_stages : int
+        Smooth stages.
+    n_escapes : int
+        Directions of descent that a certificate gave and that were followed.
+    stopped : bool
+        Whether `on_step` ended the run; x is then the last point it was shown.
+    is_exhausted : bool
+        Whether the number of steps ended the run.
+    """
+
+    x: FloatArray
+    value: float
+    certificate: KinkCertificate
+    n_iter: int
+    n_value: int
+    n_hessian: int
+    n_products: int
+    n_stages: int
+    n_escapes: int
+    stopped: bool
+    is_exhausted: bool
+
+    @property
+    def n_gradient(self) -> int:
+        """Evaluations of the gradient: one at every point that was kept, and at the start of every stage."""
+        return self.n_iter + 2 * self.n_stages + 1
+
+
+def continuation(
+    objective: Any,
+    x0: FloatArray,
+    *,
+    options: SolverOptions | None = None,
+    newton: Callable[..., TrustRegionResult] = trust_region_newton,
+    manifold: Callable[..., Any] = manifold_newton,
+    certificate: Callable[..., KinkCertificate] = certify,
+    on_step: OnStep | None = None,
+) -> ContinuationResult:
+    """Minimise a softmax-ReLU objective from one start, to a point that carries a certificate.
+
+    The ReLU is replaced by a softplus of width mu, the smooth problem minimised, and mu halved; the next stage starts on the
+    tangent of the path of minimisers,
+
+        x(mu') = x(mu) + (mu' - mu) dx/dmu,    H dx/dmu = -d(gradient)/dmu.
+
+    Once mu is small, the units with z_i = O(mu) are pinned, Newton steps on these kinks follow, and the end is certified. If
+    the certificate fails, either it gives a direction of descent, which is followed, or the stages go on.
+
+    Parameters
+    ----------
+    objective : SoftmaxReLU or SharedSoftmaxReLU
+        What to minimise.
+    x0 : ndarray of shape (D,)
+        Start; not written to.
+    options : SolverOptions or None, default=None
+        Tolerance, largest number of steps, radii, eta and first smoothing; None stands for the defaults.
+    newton : callable, default=trust_region_newton
+        Minimises one stage, with the arguments and the result of `trust_region_newton`.
+    manifold : callable, default=manifold_newton
+        Newton steps on kinks, with the arguments and the result of `manifold_newton`, a certificate included.
+    certificate : callable, default=certify
+        Certificate of a point where no steps were made, with the arguments and the result of `certify`.
+    on_step : callable or None, default=None
+        Called as ``on_step(x, value)`` after every accepted step, with the smoothed value; may raise StopIteration.
+
+    Returns
+    -------
+    ContinuationResult
+
+    Notes
+    -----
+    Stages need one or two Hessians each, but for the first. The smoothed path may end above the start; the objective is
+    then also minimised from the start itself, on its kinks and without smoothing, and the lower point is returned.
+
+    References
+    ----------
+    :ref:`theory-softmax-relu-kinks`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.objectives import SoftmaxReLU
+    >>> from underdetermined.softmax_relu import continuation
+    >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
+    >>> run = continuation(objective, np.array([0.5, 0.25]))
+    >>> run.certificate.is_certified, round(run.value, 15), run.x.round(6).tolist()
+    (True, 6.8311088712e-05, [0.104462, -0.05223])
+    """
+    search = _Search(objective, options or SolverOptions(), newton, manifold, certificate, on_step)
+    return search.run(np.array(x0, dtype=np.float64))
+
+
+class _Ended(Exception):
+    """The steps are used up, or `on_step` asked to stop."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    x: FloatArray
+    value: float
+    certificate: KinkCertificate | None
+
+    @property
+    def is_certified(self) -> bool:
+        return self.certificate is not None and self.certificate.is_certified
+
+    @property
+    def direction(self) -> FloatArray | None:
+        return None if self.certificate is None else self.certificate.descent_direction
+
+
+class _Search:
+    """One run: its counts, its candidates and the functions that make steps."""
+
+    def __init__(
+        self,
+        objective: Any,
+        options: SolverOptions,
+        newton: Callable[..., TrustRegionResult],
+        manifold: Callable[..., Any],
+        certificate: Callable[..., KinkCertificate],
+        on_step: OnStep | None,
+    ) -> None:
+        self._objective, self._options, self._on_step = objective, options, on_step
+        self._newton, self._manifold, self._certify = newton, manifold, certificate
+        self._n_iter = self._n_value = self._n_hessian = self._n_products = self._n_stages = self._n_escapes = 0
+        self._radius = options.initial_trust_radius
+        self._candidates: list[_Candidate] = []
+        self._shown: FloatArray | None = None
+        self._stopped = self._is_exhausted = False
+
+    def run(self, x0: FloatArray) -> ContinuationResult:
+        start = self._offer(x0, None)
+        with suppress(_Ended):
+            self._descend_from(start)
+        best = self._best(start)
+        certificate = best.certificate or self._certify(self._objective, best.x)
+        return ContinuationResult(
+            best.x,
+            best.value,
+            certificate,
+            self._n_iter,
+            self._n_value,
+            self._n_hessian,
+            self._n_products,
+            self._n_stages,
+            self._n_escapes,
+            self._stopped,
+            self._is_exhausted,
+        )
+
+    def _descend_from(self, start: _Candidate) -> None:
+        if self._options.maxiter == 0:
+            self._is_exhausted = True
+            return
+        scale = self._scale(start.x)
+        if scale > 0.0 and self._options.smoothing > 0.0:
+            end = self._escape(self._stages(start.x, self._options.smoothing * scale))
+            if end.value <= start.value and end.is_certified:
+                return
+        self._escape(self._settle(start.x, 0.0))
+
+    def _best(self, start: _Candidate) -> _Candidate:
+        if self._stopped and self._shown is not None:
+            return self._offer(self._shown, None)
+        allowed = [candidate for candidate in self._candidates if candidate.value <= start.value]
+        return min(allowed, key=lambda candidate: (not candidate.is_certified, candidate.value))
+
+    def _scale(self, x: FloatArray) -> float:
+        return float(np.abs(self._objective.hidden(x)).max(initial=0.0))
+
+    def _offer(self, x: FloatArray, certificate: KinkCertificate | None) -> _Candidate:
+        self._n_value += 1
+        self._candidates.append(_Candidate(x, self._objective.value(x), certificate))
+        return self._candidates[-1]
+
+    def _stages(self, x: FloatArray, smoothing: float) -> _Candidate:
+        """Follow the path of smoothed minimisers until its kinks give a certificate."""
+        last, trial = _LAST * smoothing, _FIRST_TRIAL * smoothing
+        previous: tuple[FloatArray, float] | None = None
+        while True:
+            run = self._stage(x, smoothing)
+            if smoothing <= trial:
+                trial, end = _NEXT_TRIAL * smoothing, self._settle(run.x, smoothing)
+                if end.is_certified or end.direction is not None or smoothing <= last:
+                    return end
+            smaller = _FACTOR * smoothing
+            x = self._predict(run, previous, smoothing, smaller)
+            previous, smoothing = (run.x, smoothing), smaller
+
+    def _stage(self, x: FloatArray, smoothing: float) -> TrustRegionResult:
+        point = self._objective.at(x, smoothing)
+        terms = vector_norm(point.slopes * point.unit_slopes * self._objective.row_norms)
+        run = self._newton(
+            self._objective,
+            x,
+            smoothing=smoothing,
+            gtol=_STAGE_TOL * (terms + vector_norm(point.gradient_of_penalty)),
+            radius=max(self._radius, _SMALLEST_RADIUS * self._options.initial_trust_radius),
+            max_iter=self._options.maxiter - self._n_iter,
+            eta=self._options.eta,
+            max_radius=self._options.max_trust_radius,
+            on_step=self._wrapped(),
+        )
+        self._radius = run.radius
+        self._n_stages += 1
+        self._count(run)
+        return run
+
+    def _predict(
+        self, run: TrustRegionResult, previous: tuple[FloatArray, float] | None, smoothing: float, smaller: float
+    ) -> FloatArray:
+        """Start of the next stage: on the tangent of the path, else on a secant, if that is lower than the last point."""
+        if run.solve is not None:
+            step = _MU_STEP * smoothing
+            ahead = self._objective.at(run.x, smoothing + step).gradient
+            change = (ahead - run.point.gradient) * ((smaller - smoothing) / step)
+            guess = run.x - run.solve(run.point.gradient + change)
+        elif previous is not None:
+            guess = run.x + (run.x - previous[0]) * ((smaller - smoothing) / (smoothing - previous[1]))
+        else:
+            return run.x
+        self._n_value += 3
+        is_lower = np.isfinite(guess).all() and self._objective.value(guess, smaller) < self._objective.value(run.x, smaller)
+        return guess if is_lower else run.x
+
+    def _settle(self, x: FloatArray, smoothing: float) -> _Candidate:
+        """Newton steps on the kinks that hold x, and the certificate of their end."""
+        pinned, active = identify(self._objective.hidden(x), smoothing, self._objective.row_norms, width=_WIDTH)
+        run = self._manifold(
+            self._objective,
+            x,
+            active,
+            pinned,
+            gtol=self._options.gtol,
+            max_iter=self._options.maxiter - self._n_iter,
+            on_step=self._wrapped(),
+        )
+        self._count(run)
+        return self._offer(run.x, run.certificate)
+
+    def _escape(self, end: _Candidate) -> _Candidate:
+        """Follow directions of descent until a certificate has none."""
+        while end.direction is not None and self._n_escapes < _MAX_ESCAPES:
+            lower = self._line_search(end, end.direction)
+            if lower is None:
+                break
+            self._n_escapes += 1
+            end = self._settle(lower, 0.0)
+        return end
+
+    def _line_search(self, end: _Candidate, direction: FloatArray) -> FloatArray | None:
+        """A point along a direction of descent with a lower value; None where rounding hides all of them."""
+        length = max(vector_norm(end.x), self._options.initial_trust_radius) / vector_norm(direction)
+        best, lowest = None, end.value
+        for _ in range(_MAX_HALVINGS):
+            trial = end.x + length * direction
+            value = self._objective.value(trial)
+            self._n_value += 1
+            if value < lowest:
+                best, lowest = trial, value
+            elif best is not None:
+                break
+            length *= 0.5
+        return best
+
+    def _wrapped(self) -> OnStep | None:
+        if self._on_step is None:
+            return None
+        show = self._on_step
+
+        def remember(x: FloatArray, value: float) -> None:
+            self._shown = np.array(x)
+            show(x, value)
+
+        return remember
+
+    def _count(self, run: Any) -> None:
+        self._n_iter += run.n_iter
+        self._n_value += run.n_value
+        self._n_hessian += run.n_hessian
+        self._n_products += run.n_products
+        self._stopped |= run.reason == "stopped"
+        self._is_exhausted |= run.reason == "max_iter"
+        if self._stopped or self._is_exhausted:
+            self._offer(run.x, None)
+            raise _Ended
