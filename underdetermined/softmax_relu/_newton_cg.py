@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu._cg_subproblem import kink_preconditioner, truncated_cg
+from underdetermined.objectives import SharedSoftmaxReLU
+from underdetermined.softmax_relu._cg_subproblem import KinkPreconditioner, kink_preconditioner, truncated_cg
 from underdetermined.softmax_relu._trust_region import TrustRegionResult
 
 __all__ = ["newton_cg"]
@@ -104,7 +105,7 @@ def newton_cg(
         if not scale > 0.0:
             scale = _beside_kinks(point, curvature)
             n_products += 1
-        metric = kink_preconditioner(objective, point.kink_weights("clipped"), scale)
+        metric = _metric(objective, point, scale)
         accepted = False
         while not (accepted or reason):
             found = truncated_cg(
@@ -150,6 +151,12 @@ def newton_cg(
     return TrustRegionResult(point.x, radius, point, n_iter, n_value, 0, is_converged, reason, n_products, solve)
 
 
+def _metric(objective: Any, point: Any, scale: float) -> KinkPreconditioner | None:
+    """Preconditioner at a point; a shared layer has none, because its blocks cost more than the products they save."""
+    is_shared = isinstance(objective, SharedSoftmaxReLU)
+    return None if is_shared else kink_preconditioner(objective, point.kink_weights("clipped"), scale)
+
+
 def _inverse(objective: Any, point: Any, curvature: str, scale: float) -> Callable[[FloatArray], FloatArray]:
     """Products with the inverse of the Hessian, to two digits."""
 
@@ -162,7 +169,7 @@ def _inverse(objective: Any, point: Any, curvature: str, scale: float) -> Callab
             forcing=_LOOSE,
             floor=0.0,
             max_products=min(_LARGEST_CG, 10 + 2 * len(point.x)),
-            metric=kink_preconditioner(objective, point.kink_weights("clipped"), size),
+            metric=_metric(objective, point, size),
         )
         return -found.step
 
