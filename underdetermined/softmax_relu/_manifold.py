@@ -1,0 +1,309 @@
+"""Newton's method on kinks: an active-set method that pins units it runs into and releases those that hold it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underdetermined._linalg import EPS, vector_norm
+from underdetermined.softmax_relu._certificate import certify, kkt_scale
+from underdetermined.softmax_relu._kink_certificate import KinkCertificate
+from underdetermined.softmax_relu._kinks import NormalSpace, rounding_width
+from underdetermined.softmax_relu._subproblem import Subproblem
+
+__all__ = ["ManifoldResult", "manifold_newton"]
+
+FloatArray = NDArray[np.float64]
+OnStep = Callable[[FloatArray, float], None]
+
+# Share of the promised decrease that a step must bring, and from which the radius grows.
+_ACCEPT, _GOOD = 1e-4, 0.75
+# A decrease below this share of the objective is lost in rounding.
+_HIDDEN = 1e-14
+_TOLERANCE = 1e-13
+
+
+@dataclass(frozen=True)
+class ManifoldResult:
+    """Where Newton's method on kinks ended.
+
+    Attributes
+    ----------
+    x : ndarray of shape (D,)
+        The point.
+    value : float
+        Objective there.
+    pinned : ndarray of shape (k,)
+        Units at their kinks.
+    active : ndarray of bool of shape (H,)
+        Units that are active.
+    certificate : KinkCertificate
+        What is proved of it.
+    n_iter, n_value, n_hessian : int
+        Accepted steps, evaluations and Hessians.
+    reason : str
+        "certified", "max_iter", "stopped" by `on_step`, "rounding" where no step goes down visibly, or "undecided".
+    """
+
+    x: FloatArray
+    value: float
+    pinned: NDArray[np.intp]
+    active: NDArray[np.bool_]
+    certificate: KinkCertificate
+    n_iter: int
+    n_value: int
+    n_hessian: int
+    reason: str
+
+    @property
+    def is_converged(self) -> bool:
+        """Whether the point is certified."""
+        return self.certificate.is_certified
+
+
+def manifold_newton(
+    objective: Any,
+    x: FloatArray,
+    active: NDArray[np.bool_] | None = None,
+    pinned: NDArray[np.intp] | None = None,
+    *,
+    max_iter: int = 200,
+    radius: float | None = None,
+    on_step: OnStep | None = None,
+) -> ManifoldResult:
+    """Minimise an objective with kinks by Newton steps along the kinks, from any point, to a certified one.
+
+    Parameters
+    ----------
+    objective : SoftmaxReLU
+        Objective.
+    x : ndarray of shape (D,)
+        Start; it is moved to the nearest point where `pinned` units are at their kinks.
+    active : ndarray of bool of shape (H,) or None, default=None
+        Not needed: the units that are active at the start are those with z > 0 there.
+    pinned : ndarray of int of shape (k,) or None, default=None
+        Units to hold at their kinks at first.
+    max_iter : int, default=200
+        Largest number of accepted steps.
+    radius : float or None, default=None
+        First trust radius; None for the norm of the start, or 1.
+    on_step : callable or None, default=None
+        Called as ``on_step(x, value)`` after every accepted step; may raise StopIteration.
+
+    Returns
+    -------
+    ManifoldResult
+        The objective never rises after the start was moved.
+
+    Notes
+    -----
+    On the subspace where pinned units stay at their kinks the objective is smooth between the kinks of the others. A step is
+    the minimiser of its quadratic model in a ball, cut where the slope along it, with its jumps at the kinks on the way,
+    becomes positive; a unit at whose kink that happens is pinned. Where the gradient along the kinks vanishes the point is
+    certified, or the direction that the certificate shows is followed, and the units that it moves off their kinks are
+    released. Near a certified point all kinks are found and convergence is quadratic. Every step costs one Hessian along the
+    kinks.
+
+    References
+    ----------
+    :ref:`theory-softmax-relu-kinks`.
+    """
+    del active
+    return _Descent(objective, max_iter, on_step).run(np.array(x, dtype=np.float64), pinned, radius)
+
+
+class _Descent:
+    """The state of one run."""
+
+    def __init__(self, objective: Any, max_iter: int, on_step: OnStep | None) -> None:
+        self.objective, self.max_iter, self.on_step = objective, max_iter, on_step
+        self.n_iter = self.n_value = self.n_hessian = 0
+        self.reason = ""
+
+    def run(self, x: FloatArray, pinned: Any, radius: float | None) -> ManifoldResult:
+        """Descend until certified, or no further."""
+        self.norms = self.objective.row_norms
+        units = np.zeros(0, dtype=np.intp) if pinned is None else np.flatnonzero(_indicator(pinned, len(self.norms)))
+        self._settle(x, units[self.norms[units] > 0.0])
+        self.radius = radius or vector_norm(x) or 1.0
+        certificate: KinkCertificate | None = None
+        while not self.reason:
+            certificate = None
+            if self._minimise_along():
+                certificate = certify(self.objective, self.point.x, pinned=self.pinned)
+                self.n_hessian += certificate.curvature == certificate.curvature
+                if certificate.is_certified:
+                    self.reason = "certified"
+                elif certificate.descent_direction is None:
+                    self.reason = "undecided"
+                elif self.n_iter >= self.max_iter:
+                    self.reason = "max_iter"
+                elif not self._leave(certificate.descent_direction, certificate.slope):
+                    self.reason = "rounding"
+        if certificate is None:
+            certificate = certify(self.objective, self.point.x, pinned=self.pinned)
+        return ManifoldResult(
+            self.point.x,
+            float(self.point.value),
+            self.pinned,
+            certificate.active,
+            certificate,
+            self.n_iter,
+            self.n_value,
+            self.n_hessian,
+            self.reason,
+        )
+
+    def _space(self, pinned: NDArray[np.intp]) -> NormalSpace:
+        rows = self.objective.rows(pinned)
+        dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+        return NormalSpace(dense / self.norms[pinned, np.newaxis])
+
+    def _settle(self, x: FloatArray, pinned: NDArray[np.intp]) -> None:
+        """Put the state at the nearest point where some units are at their kinks."""
+        self.pinned, self.space = pinned, self._space(pinned)
+        self.point = self._trial(self._projected(x, self.space), pinned)
+
+    @staticmethod
+    def _projected(x: FloatArray, space: NormalSpace) -> FloatArray:
+        return x if space.rank == 0 else space.tangent @ (space.tangent.T @ x)
+
+    def _trial(self, x: FloatArray, pinned: NDArray[np.intp]) -> Any:
+        """Evaluate, with the units that are pinned taken to be at their kinks exactly."""
+        self.n_value += 1
+        mask = self.objective.hidden(x) > 0.0
+        mask[pinned] = False
+        return self.objective.at(x, active=mask)
+
+    def _minimise_along(self) -> bool:
+        """Newton steps until the gradient along the kinks vanishes; False if the run ended before."""
+        held = np.zeros(len(self.norms), dtype=np.bool_)
+        last = np.inf
+        while True:
+            point, tangent = self.point, self.space.tangent
+            gradient = tangent.T @ point.gradient
+            size = vector_norm(gradient)
+            held[:] = False
+            held[self.pinned] = True
+            tolerance = _TOLERANCE * kkt_scale(point, held, self.norms)
+            if size <= 0.1 * tolerance or (size <= tolerance and size > 0.5 * last):
+                return True
+            if self.n_iter >= self.max_iter:
+                self.reason = "max_iter"
+                return False
+            last = size
+            hessian = point.hessian(basis=None if not len(self.pinned) else tangent)
+            self.n_hessian += 1
+            model = Subproblem(gradient, hessian)
+            while True:
+                proposal = model.solve(self.radius)
+                step = proposal.step
+                bend = float(step @ (hessian @ step))
+                outcome = self._follow(tangent @ step, float(gradient @ step), bend, self.pinned, 1.0, size)
+                if outcome or self.reason:
+                    break
+                self.radius = 0.25 * min(self.radius, vector_norm(step))
+                if not self.radius > EPS * vector_norm(point.x):
+                    # Nothing visible is left along the kinks: the certificate decides.
+                    return True
+            if self.reason:
+                return False
+            if outcome > _GOOD and proposal.on_boundary:
+                self.radius *= 4.0
+
+    def _follow(
+        self, direction: FloatArray, slope: float, bend: float, pinned: NDArray[np.intp], longest: float, size: float
+    ) -> float:
+        """Step along a direction as far as the model goes down; the ratio of decreases if the step was taken, else 0."""
+        point = self.point
+        change = self.objective.hidden(direction)
+        change[pinned] = 0.0
+        share, promised, stops = _walk(point.z, change, point.unit_slopes, slope, bend, longest)
+        if not promised > 0.0:
+            return 0.0
+        landed = np.union1d(pinned, stops).astype(np.intp)
+        x = point.x + share * direction
+        # Units that land together, such as those of repeated rows, are pinned together.
+        there = np.abs(point.z + share * change) <= rounding_width(self.norms, x)
+        landed = np.union1d(landed, np.flatnonzero(there & (change != 0.0) & (self.norms > 0.0)))
+        is_same = np.array_equal(landed, self.pinned)
+        space = self.space if is_same else self._space(landed)
+        trial = self._trial(self._projected(x, space), landed)
+        gain = float(point.value - trial.value)
+        if promised <= _HIDDEN * abs(float(point.value)):
+            smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
+            ratio = 1.0 if smaller or (gain >= 0.0 and not is_same) else 0.0
+        else:
+            ratio = gain / promised
+        if not ratio > _ACCEPT:
+            return 0.0
+        self.point, self.pinned, self.space = trial, landed, space
+        self.n_iter += 1
+        if self.on_step is not None:
+            try:
+                self.on_step(trial.x, float(trial.value))
+            except StopIteration:
+                self.reason = "stopped"
+        return ratio
+
+    def _leave(self, direction: FloatArray, slope: float) -> bool:
+        """Follow a direction that leaves kinks, the units it moves being released."""
+        point = self.point
+        change = self.objective.hidden(direction)
+        moved = np.abs(change[self.pinned]) > np.sqrt(EPS) * self.norms[self.pinned]
+        held = self.pinned[~moved]
+        mask = (point.slopes > 0.0).copy()
+        mask[self.pinned[moved]] = change[self.pinned[moved]] > 0.0
+        beside = self.objective.at(point.x, active=mask)
+        slope = min(slope, float(beside.gradient @ direction)) if slope < 0.0 else 0.0
+        bend = float(direction @ beside.hessp(direction))
+        length = self.radius
+        while length > EPS * (vector_norm(point.x) or 1.0):
+            if self._follow(direction, slope, bend, held, length, np.inf):
+                return True
+            length *= 0.25
+        return False
+
+
+def _indicator(units: Any, size: int) -> NDArray[np.bool_]:
+    """Indices or a mask as a mask."""
+    result = np.zeros(size, dtype=np.bool_)
+    result[np.asarray(units)] = True
+    return result
+
+
+def _walk(
+    z: FloatArray, change: FloatArray, unit_slopes: FloatArray, slope: float, bend: float, longest: float
+) -> tuple[float, float, NDArray[np.intp]]:
+    """Minimise the model slope t + bend t^2 / 2 along a ray, with a jump of its slope at every kink, up to its first rise.
+
+    Returns the length, the decrease, and the unit at whose kink the model turns, if it does.
+    """
+    none = np.zeros(0, dtype=np.intp)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        times = np.where(z * change < 0.0, -z / change, np.inf)
+    order = np.flatnonzero(times < longest)
+    order = order[np.argsort(times[order], kind="stable")]
+    start, decrease = 0.0, 0.0
+    for index in [*order.tolist(), -1]:
+        end = longest if index < 0 else float(times[index])
+        turn = -slope / bend if bend > 0.0 else np.inf
+        if turn <= end:
+            turn = max(turn, start)
+            return turn, decrease - _rise(slope, bend, start, turn), none
+        decrease -= _rise(slope, bend, start, end)
+        start = end
+        if index < 0:
+            break
+        slope += float(unit_slopes[index] * abs(change[index]))
+        if slope + bend * end >= 0.0:
+            return end, decrease, np.array([index], dtype=np.intp)
+    return start, decrease, none
+
+
+def _rise(slope: float, bend: float, start: float, end: float) -> float:
+    return (end - start) * (slope + 0.5 * bend * (end + start))
