@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS
 from underdetermined._validation import check_memory
+from underdetermined.blocks import scratch
 from underdetermined.objectives._loss import quiet
 
 FloatArray = NDArray[np.float64]
@@ -17,7 +18,7 @@ FloatArray = NDArray[np.float64]
 _FLAT = EPS**2
 # A row below this part of the largest one is lost in its rounding.
 _NEGLIGIBLE = 1e-3 * EPS
-# Asking how much memory there is takes longer than a small Hessian.
+# Bytes. Below, asking how much memory there is takes longer than the Hessian, and fresh pages cost as much as its flops.
 _LARGE = 2**26
 
 
@@ -41,9 +42,12 @@ def centred_jacobian(point: Any, basis: FloatArray | None) -> FloatArray:
         If it does not fit.
     """
     ones = np.ones(len(point.fitted))
-    _check(len(ones), _n_columns(point, basis), "Jacobian")
+    n_columns = _n_columns(point, basis)
+    _check(len(ones), n_columns, "Jacobian")
+    result = np.empty((len(ones), n_columns))
     with quiet():
-        return _rows(point, basis, slice(None), ones)
+        _fill(result, point, basis, slice(None), ones)
+    return result
 
 
 def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
@@ -82,26 +86,27 @@ def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
     _check(n_rows, n_columns, "Jacobian")
     _check(n_columns, n_columns, "Hessian")
     # Rows of positive weight first: kinks, outputs; then outputs, kinks.
-    rows = np.empty((n_rows, n_columns))
     outputs = slice(len(above), len(above) + len(order))
     split = len(above) + int(np.count_nonzero(weights >= 0.0))
+    rows, spare = _memory((n_rows, n_columns), (n_columns, n_columns) if split < n_rows else (0, 0))
     with quiet():
-        rows[outputs] = _rows(point, basis, order, roots)
+        _fill(rows[outputs], point, basis, order, roots)
         for part, some in ((rows[: outputs.start], above), (rows[outputs.stop :], below)):
-            part[...] = _dense(point.objective.rows(some) if basis is None else point.objective.rows(some) @ basis)
+            normals = point.objective.rows(some)
+            part[...] = _dense(normals if basis is None else normals @ basis)
             part *= np.sqrt(np.abs(kinks[some]))[:, np.newaxis]
         result = rows[:split].T @ rows[:split]
         if split < n_rows:
-            result -= rows[split:].T @ rows[split:]
-        if point.objective.reg and basis is None:
+            result -= np.matmul(rows[split:].T, rows[split:], out=spare)
+        if basis is None:
             result.flat[:: n_columns + 1] += point.objective.reg
         elif point.objective.reg:
             result += point.objective.reg * (basis.T @ basis)
     return result
 
 
-def _rows(point: Any, basis: FloatArray | None, order: Any, factors: FloatArray) -> FloatArray:
-    """Rows of K_c, or of K_c times a basis, in some order and scaled; units that are flat are left out."""
+def _fill(out: FloatArray, point: Any, basis: FloatArray | None, order: Any, factors: FloatArray) -> None:
+    """Write rows of K_c, or of K_c times a basis, in some order and scaled; units that are flat are left out."""
     output, hidden, slopes = point.objective.A2, point.objective.A1, point.slopes
     units = np.flatnonzero(slopes > _FLAT)
     if len(units) < len(slopes):
@@ -109,11 +114,26 @@ def _rows(point: Any, basis: FloatArray | None, order: Any, factors: FloatArray)
     centred = (output - point.fitted @ output)[order]
     centred *= factors[:, np.newaxis]
     centred *= slopes
-    if basis is None:
-        return centred @ hidden
-    m, n, d, k = len(centred), len(units), *basis.shape
-    # The cheaper of the two ways to multiply three matrices.
-    return (centred @ hidden) @ basis if m * d * (n + k) < n * k * (d + m) else centred @ (hidden @ basis)
+    if basis is not None:
+        m, n, d, k = len(centred), len(units), *basis.shape
+        # The cheaper of the two ways to multiply three matrices.
+        if m * d * (n + k) < n * k * (d + m):
+            centred, hidden = centred @ hidden, basis
+        else:
+            hidden = hidden @ basis
+    if isinstance(hidden, np.ndarray):
+        np.matmul(centred, hidden, out=out)
+    else:
+        out[...] = centred @ hidden
+
+
+def _memory(*shapes: tuple[int, int]) -> list[FloatArray]:
+    """Arrays for intermediate results, in the memory that this thread keeps unless they are large."""
+    ends = np.cumsum([rows * columns for rows, columns in shapes])
+    whole = (1, int(ends[-1]))
+    flat = (scratch(whole, np.dtype(np.float64)) if 8 * whole[1] <= _LARGE else np.empty(whole))[0]
+    parts = zip(np.split(flat, ends[:-1]), shapes, strict=True)
+    return [part.reshape(shape) for part, shape in parts]
 
 
 def _kinks(point: Any, curvature: str) -> tuple[FloatArray, NDArray[np.intp]]:

@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 class SoftmaxReLUBatchPoint:
     """Many problems, each at a point of its own; what does not depend on later questions is computed once.
 
-    Attributes
+    Parameters
     ----------
     objective : SoftmaxReLUBatch
         The problems.
@@ -27,6 +27,11 @@ class SoftmaxReLUBatchPoint:
         The points.
     smoothing : float or ndarray of shape (N,)
         mu.
+    active : ndarray of bool of shape (n, N), or None
+        The units that are linear; the others are 0.
+
+    Attributes
+    ----------
     z, hidden, slopes : ndarray of shape (n, N)
         Pre-activations, hidden units and their derivatives t.
     fitted : ndarray of shape (m, N)
@@ -42,6 +47,7 @@ class SoftmaxReLUBatchPoint:
             self.hidden, self.slopes, self._second = units(self.z, smoothing, active)
             self._terms = terms(objective.A2 @ self.hidden, objective.targets, objective.loss)
         self.loss, self.fitted = self._terms.value, self._terms.fitted
+        self._weights: dict[str, Any] = {}
 
     @cached_property
     def penalty(self) -> Any:
@@ -128,15 +134,19 @@ class SoftmaxReLUBatchPoint:
         Two products with A1 and two with A2: 4 n (d + m) flops for each direction.
         """
         u = np.asarray(direction, dtype=np.float64)
-        blank = (..., *(np.newaxis for _ in range(u.ndim - self.x.ndim)))
-        weights, kinks = self.curvature_weights(curvature), self.kink_weights(curvature)
-        slopes, objective = self.slopes[blank], self.objective
+        if curvature not in self._weights:
+            self._weights[curvature] = self.curvature_weights(curvature), self.kink_weights(curvature)
+        weights, kinks = self._weights[curvature]
+        slopes, fitted, objective = self.slopes, self.fitted, self.objective
+        if u.ndim > slopes.ndim:
+            slopes, fitted, weights = slopes[:, np.newaxis], fitted[:, np.newaxis], weights[:, np.newaxis]
+            kinks = None if kinks is None else kinks[:, np.newaxis]
         with quiet():
             change = objective.A1 @ u
-            outputs = bend(self.fitted[blank], weights[blank], objective.A2 @ (slopes * change))
-            back = slopes * (objective.A2.T @ outputs)
+            back = objective.A2.T @ bend(fitted, weights, objective.A2 @ (slopes * change))
+            back *= slopes
             if kinks is not None:
-                back += kinks[blank] * change
+                back += kinks * change
             result = objective.A1.T @ back
             return result + objective.reg * u if objective.reg else result
 
@@ -144,7 +154,7 @@ class SoftmaxReLUBatchPoint:
 class SoftmaxReLUPoint(SoftmaxReLUBatchPoint):
     """One problem at one point; what does not depend on later questions is computed once.
 
-    Attributes
+    Parameters
     ----------
     objective : SoftmaxReLU
         The problem.
@@ -152,6 +162,11 @@ class SoftmaxReLUPoint(SoftmaxReLUBatchPoint):
         The point.
     smoothing : float
         mu.
+    active : ndarray of bool of shape (n,), or None
+        The units that are linear; the others are 0.
+
+    Attributes
+    ----------
     z, hidden, slopes : ndarray of shape (n,)
         Pre-activations, hidden units and their derivatives t.
     fitted : ndarray of shape (m,)
@@ -212,7 +227,8 @@ class SoftmaxReLUPoint(SoftmaxReLUBatchPoint):
     def _basis(self, basis: ArrayLike | None) -> FloatArray | None:
         if basis is None:
             return None
-        vectors = np.asarray(basis, dtype=np.float64)
+        # NumPy knows a product of a matrix with itself, which is exactly symmetric, only by contiguous memory.
+        vectors = np.ascontiguousarray(basis, dtype=np.float64)
         if vectors.ndim != 2 or vectors.shape[0] != self.x.size:
             raise ValueError(f"basis has shape {vectors.shape}: pass ({self.x.size}, k)")
         return vectors

@@ -34,7 +34,7 @@ class _Block:
 class SharedSoftmaxReLUPoint:
     """A `SharedSoftmaxReLU` at one point; what does not depend on later questions is computed once.
 
-    Attributes
+    Parameters
     ----------
     objective : SharedSoftmaxReLU
         The problem.
@@ -42,6 +42,11 @@ class SharedSoftmaxReLUPoint:
         The point.
     smoothing : float
         mu.
+    active : ndarray of bool of shape (N n,), or None
+        The units that are linear; the others are 0.
+
+    Attributes
+    ----------
     loss : float
         The loss without penalty.
     """
