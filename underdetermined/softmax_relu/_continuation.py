@@ -287,7 +287,6 @@ class _Search:
             x,
             active,
             pinned,
-            gtol=self._options.gtol,
             max_iter=self._options.maxiter - self._n_iter,
             on_step=self._wrapped(),
         )
