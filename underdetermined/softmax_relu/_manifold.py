@@ -222,13 +222,16 @@ class _Descent:
         point = self.point
         change = self.objective.hidden(direction)
         change[pinned] = 0.0
-        share, promised, stops = _walk(point.z, change, point.unit_slopes, slope, bend, longest)
+        # Where rounding puts a unit that is released must not count as a crossing.
+        z = point.z.copy()
+        z[self.pinned] = 0.0
+        share, promised, stops = _walk(z, change, point.unit_slopes, slope, bend, longest)
         if not promised > 0.0:
             return 0.0
         landed = np.union1d(pinned, stops).astype(np.intp)
         x = point.x + share * direction
         # Units that land together, such as those of repeated rows, are pinned together.
-        there = np.abs(point.z + share * change) <= rounding_width(self.norms, x)
+        there = np.abs(z + share * change) <= rounding_width(self.norms, x)
         landed = np.union1d(landed, np.flatnonzero(there & (change != 0.0) & (self.norms > 0.0)))
         is_same = np.array_equal(landed, self.pinned)
         space = self.space if is_same else self._space(landed)
@@ -236,7 +239,7 @@ class _Descent:
         gain = float(point.value - trial.value)
         if promised <= _HIDDEN * abs(float(point.value)):
             smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
-            ratio = 1.0 if smaller or (gain >= 0.0 and not is_same) else 0.0
+            ratio = 1.0 if smaller or (gain >= 0.0 and len(landed) > len(self.pinned)) else 0.0
         else:
             ratio = gain / promised
         if not ratio > _ACCEPT:
