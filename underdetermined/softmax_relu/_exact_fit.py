@@ -165,8 +165,8 @@ def exact_fit_probability(n: int, m: int) -> float:
 
     Notes
     -----
-    It holds for every b > 0 other than the uniform one, which h = 0 fits always. Of A2 it is only used that the columns, less
-    their means, are in general position almost surely and that each may change its sign without a change of the joint
+    It holds for every b > 0 other than the uniform one, which h = 0 fits always. Of A2 it is only used that the columns,
+    less their means, are in general position almost surely and that each may change its sign without a change of the joint
     distribution. See :ref:`theory-softmax-relu-free` for the proof.
 
     Examples
