@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._linalg import vector_norm
+from underdetermined._linalg import EPS, vector_norm
 from underdetermined._validation import check_finite, check_number
 from underdetermined.softmax_relu._apex import FirstOrder, Pattern, first_order
 from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
@@ -93,13 +93,23 @@ def certify(
     tolerance = check_number(tolerance, "tolerance")
     z, norms = objective.hidden(point_x), objective.row_norms
     near = (np.abs(z) <= rounding_width(norms, point_x)) & (norms > 0.0)
-    held = near | _mask(pinned, norms)
-    active = (z > 0.0) & ~held
-    point = objective.at(point_x, active=active)
-    units = np.flatnonzero(held)
-    groups = group_kinks(objective.rows(units), norms[units], point.unit_slopes[units])
-    case = _Case(objective, point, units, active, groups, tolerance * kkt_scale(point, held, norms), curvature)
-    return case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance))
+    named = _mask(pinned, norms)
+    while True:
+        held = near | named
+        active = (z > 0.0) & ~held
+        point = objective.at(point_x, active=active)
+        units = np.flatnonzero(held)
+        groups = group_kinks(objective.rows(units), norms[units], point.unit_slopes[units])
+        scale = kkt_scale(point, held, norms)
+        case = _Case(objective, point, units, active, groups, tolerance * scale, curvature)
+        found = case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance))
+        # Rounding of the gradient moves the minimiser: a concave kink closer than that may be on the other side.
+        if not found.is_certified or not found.curvature < inf:
+            return found
+        close = ~held & (np.abs(z) * found.curvature <= (found.kkt_residual + EPS * scale) * norms) & (norms > 0.0)
+        if not (point.unit_slopes[close] < 0.0).any():
+            return found
+        near |= close
 
 
 def _mask(pinned: ArrayLike | None, norms: FloatArray) -> NDArray[np.bool_]:

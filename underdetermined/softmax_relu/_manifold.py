@@ -47,6 +47,8 @@ class ManifoldResult:
         Accepted steps, evaluations and Hessians.
     reason : str
         "certified", "max_iter", "stopped" by `on_step`, "rounding" where no step goes down visibly, or "undecided".
+    n_products : int
+        Products with Hessians; none.
     """
 
     x: FloatArray
@@ -58,6 +60,7 @@ class ManifoldResult:
     n_value: int
     n_hessian: int
     reason: str
+    n_products: int = 0
 
     @property
     def is_converged(self) -> bool:
@@ -136,6 +139,8 @@ class _Descent:
             if self._minimise_along():
                 certificate = certify(self.objective, self.point.x, pinned=self.pinned)
                 self.n_hessian += certificate.curvature == certificate.curvature
+                if self._joins(certificate):
+                    continue
                 if certificate.is_certified:
                     self.reason = "certified"
                 elif certificate.descent_direction is None:
@@ -178,6 +183,17 @@ class _Descent:
         mask = self.objective.hidden(x) > 0.0
         mask[pinned] = False
         return self.objective.at(x, active=mask)
+
+    def _joins(self, certificate: KinkCertificate) -> bool:
+        """Move to kinks so close that rounding hides on which side of them the point is."""
+        if len(certificate.pinned) <= len(self.pinned):
+            return False
+        before = self.point, self.pinned, self.space
+        self._settle(before[0].x, certificate.pinned)
+        if self.point.value <= before[0].value + _HIDDEN * abs(before[0].value):
+            return True
+        self.point, self.pinned, self.space = before
+        return False
 
     def _minimise_along(self) -> bool:
         """Newton steps until the gradient along the kinks vanishes; False if the run ended before."""
