@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,117 +11,46 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
 from underdetermined.softmax_relu._cg_subproblem import truncated_cg
-from underdetermined.softmax_relu._null_space import NullSpace
+from underdetermined.softmax_relu._face import Face, follow, release
+from underdetermined.softmax_relu._kink_certificate import KinkCertificate
+from underdetermined.softmax_relu._manifold import ManifoldResult
+from underdetermined.softmax_relu._projected_curvature import certify_by_products
 
-__all__ = ["ManifoldRun", "manifold_newton_cg"]
+__all__ = ["manifold_newton_cg"]
 
 FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 _FORCING = 0.1
-# When a radius shrinks, and to which share of the step; when it grows, and by how much.
-_POOR, _SHRINK = 0.25, 0.25
-_GOOD, _GROW = 0.75, 2.0
+# Share of the promised decrease that a step must bring; when a radius shrinks and grows, and by how much.
+_ACCEPT, _POOR, _SHRINK, _GOOD, _GROW = 1e-4, 0.25, 0.25, 0.75, 2.0
 # Relative decrease of the objective that rounding hides; a step that promises less is judged by gradients.
 _HIDDEN = 1e-13
 # A gradient is a sum of terms; this many roundings of them are noise.
 _ROUNDINGS = 4.0
+# A direction moves a unit off its kink where it changes it by more than this share of its norm.
+_MOVED = EPS**0.5
 _LARGEST_CG = 1000
-
-
-@dataclass(frozen=True)
-class ManifoldRun:
-    """Where Newton steps on kinks ended.
-
-    Attributes
-    ----------
-    x : ndarray of shape (D,)
-        Parameters, at which the pinned units are zero up to rounding.
-    active : ndarray of bool of shape (H,)
-        Units that are positive.
-    pinned : ndarray of shape (k,)
-        Units at their kinks.
-    point : object
-        The objective at x with `active`.
-    n_iter, n_value, n_products : int
-        Accepted steps, evaluations, products with Hessians.
-    is_converged : bool
-        Whether the projected gradient is at the level of its goal and every multiplier within its bounds.
-    reason : {"converged", "rounding", "max_iter", "stopped", "not finite"}
-        What ended the run.
-    """
-
-    x: FloatArray
-    active: Mask
-    pinned: NDArray[np.intp]
-    point: Any
-    n_iter: int
-    n_value: int
-    n_products: int
-    is_converged: bool
-    reason: str
-
-
-@dataclass
-class _Face:
-    """A cell and the kinks that the point stays on."""
-
-    objective: Any
-    active: Mask
-    pinned: NDArray[np.intp]
-
-    def __post_init__(self) -> None:
-        self.space = NullSpace(self.objective.rows(self.pinned), self.objective.row_norms[self.pinned])
-
-    def without(self, released: NDArray[np.intp], upwards: Mask) -> _Face:
-        """The face that some pinned units have left, to their active side where `upwards`."""
-        active = self.active.copy()
-        active[released[upwards]] = True
-        return _Face(self.objective, active, np.setdiff1d(self.pinned, released))
-
-    def across(self, crossed: NDArray[np.intp], held: NDArray[np.intp]) -> _Face:
-        """The face behind some kinks, on the kinks of some other units."""
-        if not (crossed.size or held.size):
-            return self
-        active = self.active.copy()
-        active[crossed] = ~active[crossed]
-        active[held] = False
-        return _Face(self.objective, active, np.union1d(self.pinned, held)) if held.size else self._same_pins(active)
-
-    def _same_pins(self, active: Mask) -> _Face:
-        result = object.__new__(_Face)
-        result.objective, result.active, result.pinned, result.space = self.objective, active, self.pinned, self.space
-        return result
-
-
-@dataclass(frozen=True)
-class _Ray:
-    """How far to go along a step across kinks, which are crossed on the way and where to stop on one."""
-
-    length: float
-    promised: float
-    crossed: NDArray[np.intp]
-    held: NDArray[np.intp]
+_MAX_ESCAPES = 20
 
 
 def manifold_newton_cg(
     objective: Any,
     x: ArrayLike,
-    active: ArrayLike,
-    pinned: ArrayLike,
+    active: ArrayLike | None = None,
+    pinned: ArrayLike | None = None,
     *,
     gtol: float | None = None,
-    radius: float = 1.0,
+    radius: float | None = None,
     max_iter: int = 1000,
     on_step: Callable[[FloatArray, float], None] | None = None,
-) -> ManifoldRun:
+) -> ManifoldResult:
     """Descend on the kinks that hold a point, and leave or enter kinks, until the multipliers certify the point.
 
     While the units Z are pinned the objective is smooth: a step u with A1[Z] u = 0 reduces its quadratic model by conjugate
     gradients in the null space. Along u the slope rises by r_i |a_i.u| at every kink that is crossed; the step ends where it
     would become positive, and a unit whose kink does that is pinned. At a stationary point of the face the multipliers v
     minimise |g + A1[Z].T v|: a unit with v_i < 0 is released to its inactive side, one with v_i > r_i to its active side.
-    Every step lowers the objective.
+    Every step lowers the objective. Where the certificate of the end shows a direction of descent, that is followed.
 
     Parameters
     ----------
@@ -130,14 +58,14 @@ def manifold_newton_cg(
         What to minimise.
     x : array_like of shape (D,)
         Start; its projection on the pinned kinks is where the descent begins.
-    active : array_like of bool of shape (H,)
-        Units on their positive side.
-    pinned : array_like of shape (k,)
-        Indices of the units at their kinks.
+    active : array_like of bool of shape (H,) or None, default=None
+        Not needed: the units that are active at the start are those with z > 0 there.
+    pinned : array_like of shape (k,) or None, default=None
+        Indices of the units to hold at their kinks at first.
     gtol : float or None, default=None
         Norm of the projected gradient at a stationary point; None is the rounding of its terms.
-    radius : float, default=1.0
-        First radius.
+    radius : float or None, default=None
+        First radius; None for the norm of the start, or 1.
     max_iter : int, default=1000
         Largest number of accepted steps.
     on_step : callable or None, default=None
@@ -145,7 +73,8 @@ def manifold_newton_cg(
 
     Returns
     -------
-    ManifoldRun
+    ManifoldResult
+        ``n_hessian`` is 0, and ``n_products`` counts the products with Hessians; the certificate comes from products, too.
 
     Notes
     -----
@@ -153,81 +82,163 @@ def manifold_newton_cg(
     pinned units change. Memory 8 k^2 bytes. Where rows of pinned units depend on each other the multipliers are not unique,
     and those of a basis of the rows are used.
     """
-    face = _Face(objective, np.array(active, dtype=np.bool_), np.unique(np.asarray(pinned, dtype=np.intp)))
-    face.active[face.pinned] = False
-    start = face.space.project(np.array(x, dtype=np.float64))
-    # What the projection moved across other kinks is on their other side.
-    z = objective.hidden(start)
-    face.active = np.where(np.isin(np.arange(len(z)), face.pinned), False, z > 0.0)
-    point = objective.at(start, active=face.active)
-    n_iter, n_value, n_products, reason, is_fresh, first_radius = 0, 1, 0, "", False, radius
-    while not reason:
-        gradient = face.space.project(point.gradient)
-        norm = vector_norm(gradient)
-        noise = _noise(point)
-        goal = noise if gtol is None else max(gtol, noise)
-        if not (np.isfinite(norm) and np.isfinite(point.value)):
-            reason = "not finite"
-            break
-        if norm <= goal and not is_fresh:
-            released = _release(face, point, goal)
-            if released is None:
-                reason = "converged"
+    del active
+    units = np.unique(np.asarray([] if pinned is None else pinned, dtype=np.intp))
+    start = np.array(x, dtype=np.float64)
+    return _Descent(objective, start, units, gtol, radius, max_iter, on_step).run()
+
+
+class _Descent:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        objective: Any,
+        x: FloatArray,
+        pinned: NDArray[np.intp],
+        gtol: float | None,
+        radius: float | None,
+        max_iter: int,
+        on_step: Callable[[FloatArray, float], None] | None,
+    ) -> None:
+        self.objective, self.gtol, self.max_iter, self.on_step = objective, gtol, max_iter, on_step
+        self.n_iter = self.n_value = self.n_products = 0
+        self.reason = ""
+        face, moved = Face.nearest(objective, x, pinned[objective.row_norms[pinned] > 0.0])
+        self._stand(face, moved)
+        self.first_radius = self.radius = radius or vector_norm(moved) or 1.0
+
+    def run(self) -> ManifoldResult:
+        """Descend until certified, or no further."""
+        certificate: KinkCertificate | None = None
+        for _ in range(_MAX_ESCAPES):
+            self._descend()
+            # Many steps on one face let rounding add up.
+            self._stand(*Face.nearest(self.objective, self.point.x, self.face.pinned))
+            certificate = certify_by_products(self.objective, self.point.x, pinned=self.face.pinned)
+            if certificate.is_certified and not self.reason:
+                self.reason = "certified"
+            direction = certificate.descent_direction
+            if self.reason or direction is None or not self._leave(direction):
                 break
-            face, is_fresh, radius = released, True, max(radius, first_radius)
-            point = objective.at(point.x, active=face.active)
-            n_value += 1
-            continue
-        if n_iter >= max_iter:
-            reason = "max_iter"
-            break
+        assert certificate is not None
+        return ManifoldResult(
+            self.point.x,
+            float(self.point.value),
+            self.face.pinned,
+            certificate.active,
+            certificate,
+            self.n_iter,
+            self.n_value,
+            0,
+            self.reason or ("undecided" if certificate.descent_direction is None else "rounding"),
+            self.n_products,
+        )
+
+    def _stand(self, face: Face, x: FloatArray) -> None:
+        self.face, self.point = face, self._at(face, x)
+
+    def _at(self, face: Face, x: FloatArray) -> Any:
+        self.n_value += 1
+        return self.objective.at(x, active=face.active)
+
+    def _descend(self) -> None:
+        """Steps and releases until neither lowers the objective visibly; sets the reason if the run ended before."""
+        is_fresh = False
+        while not self.reason:
+            face, point = self.face, self.point
+            gradient = face.space.project(point.gradient)
+            norm, noise = vector_norm(gradient), _noise(point)
+            goal = noise if self.gtol is None else max(self.gtol, noise)
+            if not (np.isfinite(norm) and np.isfinite(point.value)):
+                self.reason = "not finite"
+            elif norm <= goal and not is_fresh:
+                if not self._release(goal):
+                    return
+                is_fresh = True
+            elif self.n_iter >= self.max_iter:
+                self.reason = "max_iter"
+            elif self._step(gradient, norm, goal, is_fresh):
+                is_fresh = False
+            elif self.is_stuck:
+                # No step is visible, but a multiplier may be.
+                if is_fresh or not self._release(10.0 * norm):
+                    return
+                is_fresh = True
+
+    def _release(self, goal: float) -> bool:
+        face = release(self.face, self.point, goal)
+        if face is None:
+            return False
+        self._stand(face, self.point.x)
+        self.radius = max(self.radius, self.first_radius)
+        return True
+
+    def _step(self, gradient: FloatArray, norm: float, goal: float, is_fresh: bool) -> bool:
+        """One step of conjugate gradients, or of steepest descent where units were just released: it moves them well."""
         found = truncated_cg(
             gradient,
-            partial(_projected_product, face.space, point),
-            radius,
-            forcing=_FORCING if not is_fresh else 1.0,
+            partial(_projected_product, self.face.space, self.point),
+            self.radius,
+            forcing=_FORCING,
             floor=0.5 * goal,
-            max_products=1 if is_fresh else min(_LARGEST_CG, 10 + 2 * len(point.x)),
+            max_products=1 if is_fresh else min(_LARGEST_CG, 10 + 2 * len(gradient)),
         )
-        n_products += found.n_products
-        ray = _along(objective, face, point, found.step, found.promised)
-        trial_face = face.across(ray.crossed, ray.held)
-        trial = objective.at(point.x + ray.length * found.step, active=trial_face.active)
-        n_value += 1
-        is_hidden = ray.promised <= _HIDDEN * abs(point.value)
-        if is_hidden:
-            after = vector_norm(trial_face.space.project(trial.gradient))
-            ratio = 1.0 if after <= 0.5 * norm or ray.held.size else 0.0
+        self.n_products += found.n_products
+        ratio, length = self._go(self.face, found.step, found.promised, norm)
+        if not (ratio >= _POOR or self.is_stuck):
+            self.radius = _SHRINK * length * found.length
+        elif ratio > _GOOD and found.is_on_boundary and length == 1.0:
+            self.radius *= _GROW
+        self.is_stuck |= self.radius <= EPS * vector_norm(self.point.x)
+        return ratio > _ACCEPT
+
+    def _go(self, face: Face, step: FloatArray, promised: float, norm: float) -> tuple[float, float]:
+        """Go along a step if the objective falls as promised; the ratio of both, and the share of the step."""
+        ray = follow(face, self.point, step, promised)
+        end = face.across(ray.crossed, ray.held)
+        trial = self._at(end, self.point.x + ray.length * step)
+        self.is_stuck = ray.promised <= _HIDDEN * abs(self.point.value)
+        if self.is_stuck:
+            is_smaller = vector_norm(end.space.project(trial.gradient)) <= 0.5 * norm
+            ratio = 1.0 if is_smaller or ray.held.size else 0.0
         else:
-            ratio = (point.value - trial.value) / ray.promised
-        if not (ratio >= _POOR or is_hidden):
-            radius = _SHRINK * ray.length * found.length
-        elif ratio > _GOOD and found.is_on_boundary and ray.length == 1.0:
-            radius *= _GROW
-        if ratio > 1e-4:
-            face, point, is_fresh = trial_face, trial, False
-            n_iter += 1
-            if on_step is not None:
-                try:
-                    on_step(point.x, point.value)
-                except StopIteration:
-                    reason = "stopped"
-        elif is_hidden or radius <= EPS * vector_norm(point.x):
-            released = None if is_fresh else _release(face, point, 10.0 * norm)
-            if released is None:
-                reason = "rounding"
-            else:
-                face, is_fresh, radius = released, True, max(radius, first_radius)
-                point = objective.at(point.x, active=face.active)
-                n_value += 1
-    # Many steps on a face let rounding add up.
-    end = objective.at(face.space.project(point.x), active=face.active)
-    return ManifoldRun(
-        end.x, face.active, face.pinned, end, n_iter, n_value + 1, n_products, reason == "converged", reason
-    )
+            ratio = (self.point.value - trial.value) / ray.promised
+        if not ratio > _ACCEPT:
+            return 0.0, ray.length
+        self.face, self.point = end, trial
+        self.n_iter += 1
+        if self.on_step is not None:
+            try:
+                self.on_step(trial.x, float(trial.value))
+            except StopIteration:
+                self.reason = "stopped"
+        return ratio, ray.length
+
+    def _leave(self, direction: FloatArray) -> bool:
+        """Follow a direction of descent that a certificate shows, off the kinks that it leaves."""
+        pinned = self.face.pinned
+        change = self.objective.hidden(direction)[pinned]
+        moved = np.abs(change) > _MOVED * self.objective.row_norms[pinned]
+        face = self.face.without(pinned[moved], change[moved] > 0.0)
+        self._stand(face, self.point.x)
+        if self.point.gradient @ direction > 0.0 and not moved.any():
+            direction = -direction
+        bend = float(direction @ self.point.hessp(direction))
+        self.n_products += 1
+        slope = min(float(self.point.gradient @ direction), 0.0)
+        length = self.first_radius
+        while length > EPS * (vector_norm(self.point.x) or 1.0):
+            promised = -slope * length - 0.5 * bend * length * length
+            ratio = self._go(face, length * direction, promised, np.inf)[0] if promised > 0.0 else 0.0
+            if ratio > 0.0:
+                self.radius = self.first_radius
+                return True
+            length *= _SHRINK
+        return False
 
 
-def _projected_product(space: NullSpace, point: Any, vector: FloatArray) -> FloatArray:
+def _projected_product(space: Any, point: Any, vector: FloatArray) -> FloatArray:
     return space.project(point.hessp(vector))
 
 
@@ -236,57 +247,3 @@ def _noise(point: Any) -> float:
     objective = point.objective
     terms = vector_norm(point.slopes * point.unit_slopes * objective.row_norms)
     return _ROUNDINGS * EPS * np.sqrt(len(point.x)) * (terms + vector_norm(point.gradient_of_penalty))
-
-
-def _along(objective: Any, face: _Face, point: Any, step: FloatArray, promised: float) -> _Ray:
-    """Minimise a model along a step that knows the kinks on the way: piecewise quadratic, with the slopes r of the start."""
-    change = objective.hidden(step)
-    change[face.pinned] = 0.0
-    z = point.z
-    towards = np.flatnonzero(np.where(face.active, change < 0.0, change > 0.0))
-    distance = np.maximum(np.where(face.active[towards], z[towards], -z[towards]), 0.0) / np.abs(change[towards])
-    near = distance < 1.0
-    order = np.argsort(distance[near], kind="stable")
-    units, places = towards[near][order], distance[near][order]
-    slope = float(point.gradient @ step)
-    bend = -2.0 * (promised + slope)
-    jumps = point.unit_slopes[units] * np.abs(change[units])
-    before = slope + np.concatenate([[0.0], np.cumsum(jumps)]) + bend * np.append(places, 1.0)
-    after = before[:-1] + jumps
-    rising = np.flatnonzero(before >= 0.0)
-    blocked = np.flatnonzero(after >= 0.0)
-    first = rising[0] if rising.size else len(units) + 1
-    if blocked.size and blocked[0] < first:
-        index = int(blocked[0])
-        length, crossed, held = float(places[index]), units[:index], units[index : index + 1]
-    elif rising.size and bend > 0.0:
-        index = int(first)
-        low = places[index - 1] if index else 0.0
-        at_low = before[index] - bend * ((places[index] if index < len(units) else 1.0) - low)
-        length, crossed, held = float(low - min(at_low, 0.0) / bend), units[:index], units[:0]
-    else:
-        length, crossed, held = 1.0, units, units[:0]
-    inside = places[: len(crossed)]
-    gain = -slope * length - 0.5 * bend * length * length - float(jumps[: len(crossed)] @ (length - inside))
-    return _Ray(length, gain, crossed, held)
-
-
-def _release(face: _Face, point: Any, goal: float) -> _Face | None:
-    """Let the pinned units go whose multipliers are outside their bounds; None where there is none."""
-    objective, pinned = face.objective, face.pinned
-    values, slopes = face.space.multipliers(point.gradient), point.unit_slopes[pinned]
-    norms = objective.row_norms[pinned]
-    outside = np.maximum(-values, values - slopes) * norms
-    which = np.flatnonzero(outside > goal)
-    while which.size:
-        upwards = values[which] >= 0.0
-        trial = face.without(pinned[which], upwards)
-        rows = objective.rows(pinned[which])
-        gradient = point.gradient + rows.T @ np.where(upwards, slopes[which], 0.0)
-        change = -(rows @ trial.space.project(gradient))
-        # Together some would be pushed back; one alone never is.
-        good = np.where(upwards, change > 0.0, change < 0.0)
-        if good.all():
-            return trial
-        which = which[good] if good.any() else which[[outside[which].argmax()]] if len(which) > 1 else which[:0]
-    return None
