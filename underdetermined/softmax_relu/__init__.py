@@ -1,20 +1,51 @@
-"""Softmax-ReLU regression: certified Newton for a softmax of a ReLU layer, its certificates and its constants."""
+"""Softmax-ReLU regression: certified Newton for a softmax of a ReLU layer, its certificates and its constants.
+
+>>> from underdetermined.softmax_relu import softmax_relu_regression
+>>> result = softmax_relu_regression([[2.0]], [[1.0], [-1.0]], [0.9, 0.1], reg=0.01, x0=[1.0])
+>>> result.status, result.message.partition(";")[0]
+(0, 'Certified local minimiser off the kinks')
+"""
 
 from underdetermined.softmax_relu._basin import basin_radius
 from underdetermined.softmax_relu._bounds import convexifying_reg, convexifying_weights, hessian_lipschitz
+from underdetermined.softmax_relu._certificate import certify
+from underdetermined.softmax_relu._continuation import ContinuationResult, continuation
+from underdetermined.softmax_relu._exact_fit import ExactFit, exact_fit, exact_fit_probability
+from underdetermined.softmax_relu._free_hidden import FreeHiddenSolution, has_free_hidden, solve_free_hidden
+from underdetermined.softmax_relu._kink_certificate import KinkCertificate
 from underdetermined.softmax_relu._psd import curvature_is_psd, curvature_range, gauss_newton_gap
+from underdetermined.softmax_relu._regression import softmax_relu_regression
 from underdetermined.softmax_relu._sample_size import sample_size
 from underdetermined.softmax_relu._sampling import sampled_hessian, sampled_newton
+from underdetermined.softmax_relu._smallest_x import fit_in_cell, smallest_x
+from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu._trust_region import TrustRegionResult, trust_region_newton
 
 __all__ = [
+    "ContinuationResult",
+    "ExactFit",
+    "FreeHiddenSolution",
+    "KinkCertificate",
+    "SoftmaxReLUStatus",
+    "TrustRegionResult",
     "basin_radius",
+    "certify",
+    "continuation",
     "convexifying_reg",
     "convexifying_weights",
     "curvature_is_psd",
     "curvature_range",
+    "exact_fit",
+    "exact_fit_probability",
+    "fit_in_cell",
     "gauss_newton_gap",
+    "has_free_hidden",
     "hessian_lipschitz",
     "sample_size",
     "sampled_hessian",
     "sampled_newton",
+    "smallest_x",
+    "softmax_relu_regression",
+    "solve_free_hidden",
+    "trust_region_newton",
 ]

@@ -124,6 +124,8 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     check_memory(16 * (n * d + m * n), f"softmax_relu_regression with A1 of shape {A1.shape} and A2 of shape {A2.shape}")
     norms = column_norms(A1.T)
     present = np.flatnonzero(norms > 0.0)
+    if present.size == 0:
+        return unreduced_problem(A1, A2, weights)
     directions = A1[present] / norms[present, np.newaxis]
     first, group = _distinct(directions)
     groups = np.full(n, -1, np.intp)
@@ -140,7 +142,7 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
         columns, scaled = merged, np.sqrt(np.bincount(group, scaled**2, minlength=len(first)))
     directions = directions[first]
     rank, basis = min(directions.shape), None
-    if directions.size and (d > len(directions) or not penalised):
+    if d > len(directions) or not penalised:
         basis, rank = _row_space(directions)
         if basis is not None:
             directions = directions @ basis

@@ -1,0 +1,169 @@
+"""Which method solves a softmax-ReLU regression, and the way from the user's problem to that method's and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from underdetermined._linalg import vector_norm
+from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
+from underdetermined.softmax_relu._callback import wrap_callback
+from underdetermined.softmax_relu._certificate import certify
+from underdetermined.softmax_relu._continuation import continuation
+from underdetermined.softmax_relu._free_hidden import has_free_hidden, solve_free_hidden
+from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
+from underdetermined.softmax_relu._newton_cg import newton_cg
+from underdetermined.softmax_relu._options import SolverOptions
+from underdetermined.softmax_relu._projected_curvature import projected_curvature
+from underdetermined.softmax_relu._reduce import reduce_problem, unreduced_problem
+from underdetermined.softmax_relu._result import Ending, Work
+from underdetermined.softmax_relu._sampling import sampled_hessian
+from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu._trust_region import trust_region_newton
+
+Array = NDArray[np.float64]
+
+# Unknowns up to which Hessians are formed.
+_LARGEST_DENSE = 1500
+_SAMPLING_SEED = 8
+# Rounding of a residual, relative to the terms that cancel in it.
+_TOLERANCE = 1e-13
+
+
+class Solver:
+    """A problem, or a batch of them, in the coordinates in which it is solved.
+
+    Parameters
+    ----------
+    problem : SoftmaxReLU or SoftmaxReLUBatch
+        As the user gave it.
+    options : SolverOptions
+        Checked options.
+    callback : callable or None
+        The user's.
+    """
+
+    def __init__(self, problem: Any, options: SolverOptions, callback: Callable[..., Any] | None) -> None:
+        self._problem, self._options = problem, options
+        weights = np.zeros(problem.n_hidden) if problem.weights is None else problem.weights
+        if sparse.issparse(problem.A1):
+            self._reduced = unreduced_problem(problem.A1, problem.A2, weights)
+        else:
+            self._reduced = reduce_problem(problem.A1, problem.A2, weights, penalised=problem.reg > 0.0)
+        self._inner = self._same(self._reduced.A1, self._reduced.A2, self._reduced.weights)
+        self._view = problem
+        if self._reduced.basis is not None:
+            # The given units in the coordinates of the solver: a certificate there costs less, and holds for all of R^d.
+            self._view = self._same(problem.A1 @ self._reduced.basis, problem.A2, weights)
+        self._is_free = self._has_free_hidden()
+        is_large = sparse.issparse(self._inner.A1) or self._inner.n_parameters > _LARGEST_DENSE
+        self._is_large = options.hessian == "matrix-free" or (options.hessian == "auto" and is_large)
+        self._on_step = wrap_callback(callback, self._reduced.restore, self._inner.value)
+
+    def _same(self, A1: Any, A2: Array, weights: Array) -> Any:
+        """Targets, loss and penalty of the problem with other layers."""
+        problem = self._problem
+        kind: Any = SoftmaxReLUBatch if isinstance(problem, SoftmaxReLUBatch) else SoftmaxReLU
+        used = weights if weights.any() else None
+        return kind(A1, A2, problem.targets, loss=problem.loss, reg=problem.reg, weights=used)
+
+    def _has_free_hidden(self) -> bool:
+        """Whether hidden values can be chosen freely, which makes the problem smooth."""
+        if isinstance(self._inner, SoftmaxReLUBatch):
+            return has_free_hidden(self._inner.column(0))
+        return has_free_hidden(self._inner)
+
+    def _steps(self) -> dict[str, Any]:
+        """Functions that make the steps of `continuation`, where they are not those of dense Hessians."""
+        if self._is_large:
+            return {"newton": newton_cg, "manifold": manifold_newton_cg}
+        if self._options.hessian == "sampled":
+            seeds = np.random.default_rng(_SAMPLING_SEED)
+            draw = partial(sampled_hessian, epsilon=self._options.epsilon, random_state=seeds)
+            return {"newton": partial(trust_region_newton, curvature=draw)}
+        return {}
+
+    def descend(self, x0: Array) -> list[Ending]:
+        """Descend from one start.
+
+        Parameters
+        ----------
+        x0 : ndarray of shape (d,) or (d, N)
+            Start in the coordinates of the user.
+
+        Returns
+        -------
+        list of Ending
+            One for each problem.
+        """
+        start = self._reduced.start(x0)
+        if not isinstance(self._problem, SoftmaxReLUBatch):
+            return [self._one(self._problem, self._view, self._inner, start)]
+        return [
+            self._one(self._problem.column(j), self._view.column(j), self._inner.column(j), start[:, j])
+            for j in range(self._problem.n_problems)
+        ]
+
+    def _one(self, problem: Any, view: Any, inner: Any, start: Array) -> Ending:
+        """One problem, from one start."""
+        if self._is_free:
+            return self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
+        steps = self._steps()
+        run = continuation(inner, start, options=self._options, certificate=self._certify, on_step=self._on_step, **steps)
+        return self._end(run, problem, view)
+
+    def _end_free(self, found: Any, problem: Any, view: Any) -> Ending:
+        """Carry a minimiser over free hidden values back to the user; its status is proved there, not at the kinks."""
+        is_stopped = False
+        if self._on_step is not None:
+            try:
+                self._on_step(found.x, found.value)
+            except StopIteration:
+                is_stopped = True
+        certificate = replace(self._certify(view, found.x), status=found.status, reason=found.reason)
+        x = self._reduced.restore(found.x)
+        if self._reduced.basis is not None:
+            certificate = self._lift(certificate, problem, x)
+        status = SoftmaxReLUStatus.CALLBACK if is_stopped else found.status
+        return Ending(
+            problem.at(x), certificate, status, Work(found.n_hessian, found.n_value, found.n_hessian, found.n_hessian)
+        )
+
+    def _end(self, run: Any, problem: Any, view: Any) -> Ending:
+        """Carry a point back to the user, and certify it there."""
+        pinned = self._reduced.units(run.certificate.pinned)
+        certificate = self._certify(view, run.x, pinned=pinned)
+        x = self._reduced.restore(run.x)
+        point = problem.at(x)
+        if self._reduced.basis is not None:
+            certificate = self._lift(certificate, problem, x)
+        status = SoftmaxReLUStatus.CALLBACK if run.stopped else certificate.status
+        work = Work(run.n_iter, run.n_value, run.n_gradient, run.n_hessian, run.n_products)
+        return Ending(point, certificate, status, work)
+
+    def _certify(self, objective: Any, x: Array, *, pinned: NDArray[np.intp] | None = None) -> Any:
+        """The certificate at the accuracy that the user asked for."""
+        test = partial(certify, objective, x, pinned=pinned, curvature=projected_curvature if self._is_large else None)
+        found = test(tolerance=_TOLERANCE)
+        if self._options.gtol is None or found.is_certified or self._options.gtol <= found.kkt_tolerance:
+            return found
+        # Its tolerance is relative to the terms that cancel in the residual.
+        return test(tolerance=self._options.gtol * _TOLERANCE / found.kkt_tolerance)
+
+    def _lift(self, certificate: Any, problem: Any, x: Array) -> Any:
+        """The certificate with vectors in the coordinates of the user; the residual is computed again there."""
+        slopes = problem.at(x, active=certificate.active).gradient
+        vector = slopes + problem.rows(certificate.pinned).T @ certificate.multipliers
+        down = certificate.descent_direction
+        return replace(
+            certificate,
+            kkt_vector=vector,
+            kkt_residual=vector_norm(vector),
+            descent_direction=None if down is None else self._reduced.restore(down),
+        )
