@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from underdetermined._linalg import EPS
 from underdetermined.objectives._softmax_relu_terms import Terms, terms
+from underdetermined.softmax_relu._pivoting import pivot
 
 FloatArray = NDArray[np.float64]
 
 _ARMIJO = 1e-4
 _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-14, 1e20
-_EXCHANGES, _PATIENCE = 200, 3
 _EXTRA = 64
 _ROUNDING = 16.0
 
@@ -88,7 +87,7 @@ def minimise_hidden(
     A step minimises the quadratic model with the Hessian, and a damping on its diagonal, over h >= 0, exactly: by block
     pivoting from the present face. As the damping grows the step becomes one of projected gradient descent, which lowers the
     loss; as it shrinks, a Newton step of the constrained problem. Where the Hessian is not positive definite on the faces
-    that are met, its clipped version takes its place. Of the units that are 0, those that push hardest away from it take part.
+    that are met, its clipped version takes its place. Of the units that are 0 only those with the steepest slopes take part.
     """
     state = _State(columns, b, loss, np.array(hidden))
     damping, n_value, n_hessian = 1e-3, 1, 0
@@ -157,45 +156,15 @@ class _Model:
         """Minimise the damped model over h >= 0."""
         found = None
         if self.exact is not None:
-            found = _pivot(self.exact, damping, self.slopes, self.hidden)
+            found = pivot(self.exact, damping, self.slopes, self.hidden)
         if found is None:
             if self.clipped is None:
                 weights = np.maximum(self.state.found.weights, 0.0)
                 self.clipped = _hessian(self.state.found.fitted, weights, self.part)
-            found = _pivot(self.clipped, damping, self.slopes, self.hidden)
+            found = pivot(self.clipped, damping, self.slopes, self.hidden)
         result = np.zeros_like(self.state.hidden)
         result[self.units] = np.maximum(self.hidden - self.slopes / damping if found is None else found, 0.0)
         return result
-
-
-def _pivot(hessian: FloatArray, damping: float, slopes: FloatArray, hidden: FloatArray) -> FloatArray | None:
-    """Minimise a convex quadratic over h >= 0 by block pivoting; None where a factor fails or the exchanges do not end."""
-    matrix = hessian + damping * np.eye(len(hidden))
-    free = (hidden > 0.0) | (slopes < 0.0)
-    fewest, patience = len(hidden) + 1, _PATIENCE
-    for _ in range(_EXCHANGES):
-        step = -hidden
-        push = slopes - matrix[:, ~free] @ hidden[~free]
-        if free.any():
-            factor, info = lapack.dpotrf(matrix[np.ix_(free, free)], lower=1)
-            if info != 0:
-                return None
-            step[free] = -lapack.dpotrs(factor, push[free], lower=1)[0]
-        wrong = np.where(free, hidden + step < 0.0, matrix @ step + slopes < -EPS * np.abs(slopes).max())
-        count = int(np.count_nonzero(wrong))
-        if count == 0:
-            return hidden + step
-        if count < fewest:
-            fewest, patience = count, _PATIENCE
-        elif patience > 0:
-            patience -= 1
-        else:
-            # Exchanging a single unit, always the last, ends for certain.
-            last = int(np.flatnonzero(wrong)[-1])
-            wrong = np.zeros_like(wrong)
-            wrong[last] = True
-        free = free ^ wrong
-    return None
 
 
 def _hessian(fitted: FloatArray, weights: FloatArray, part: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float64]
 
 # A share of exp(-40) is below the rounding of 1.
 _GONE = 40.0
+_VANISHED = 1e-12
 _ROUNDING = 16.0
 
 
@@ -107,8 +108,8 @@ def solve_hidden(
             if loss == "kl" or kept.is_exact:
                 minimum = _look(columns, b, loss, far)
                 reason = (
-                    f"no minimiser exists: {np.count_nonzero(vanishing)} shares with target 0 vanish along a ray, where the loss "
-                    f"decreases to {floor + kept.bound:.6g} without reaching it"
+                    f"no minimiser exists: {np.count_nonzero(vanishing)} shares with target 0 vanish along a ray, where the "
+                    f"loss decreases to {floor + kept.bound:.6g} without reaching it"
                 )
                 return _summarise(minimum, norms, floor + kept.bound, reason, is_attained=False)
             beginnings.insert(0, far)
@@ -128,6 +129,8 @@ def solve_hidden(
     nearest = 0.5 * float(np.sum(np.minimum(target, 0.0) ** 2))
     smallest = float(best.found.fitted.min())
     reason = f"the best of {len(candidates)} starts; relative curvature {best.curvature:.2g}, smallest share {smallest:.2g}"
+    if smallest < _VANISHED:
+        reason += ", so that there may be no minimiser"
     return _summarise(best, norms, floor + nearest, reason, is_strict=is_strict(best, b))
 
 
@@ -185,8 +188,8 @@ def is_strict(minimum: HiddenMinimum, b: FloatArray) -> bool:
     -----
     With V the variance of a change v of the logits under f, R its range, and theta the relative curvature, the third
     derivative is at most C R V, C = 10 + 5 max |b|. Hence the loss is strictly convex on the critical subspace as long as
-    R <= rho = theta / (2 e C), with curvature theta / 2; and where V > 16 |q|^2 / theta^2 on the boundary of that set, |q| the
-    slope on the subspace in the dual norm, the minimiser is inside. There V >= min f rho^2 / 2.
+    R <= rho = theta / (2 e C), with curvature theta / 2; and where V > 16 |q|^2 / theta^2 on the boundary of that set, |q|
+    the slope on the subspace in the dual norm, the minimiser is inside. There V >= min f rho^2 / 2.
     """
     rounding = _ROUNDING * len(b) * EPS * float(np.abs(minimum.relative_weights).max())
     if not minimum.is_stationary or minimum.curvature <= rounding:

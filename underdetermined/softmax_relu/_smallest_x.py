@@ -17,6 +17,7 @@ from underdetermined.objectives._softmax_relu_checks import (
     check_hidden_matrix,
     check_output_matrix,
 )
+from underdetermined.softmax_relu._pivoting import pivot
 from underdetermined.solution import Solution
 from underdetermined.solvers import solve
 
@@ -123,7 +124,7 @@ def smallest_x(A1: Any, hidden: ArrayLike) -> FloatArray:
     plain, solution = lift(matrix, values)
     if solution.rank < matrix.shape[0]:
         raise ValueError(
-            f"A1 has rank {solution.rank} and {matrix.shape[0]} rows: pass linearly independent rows, so that every h can be had"
+            f"A1 has rank {solution.rank} and {matrix.shape[0]} rows: pass independent rows, so that any h is possible"
         )
     return shorten(matrix, values, plain)
 
@@ -149,12 +150,34 @@ def shorten(A1: Any, hidden: FloatArray, x: FloatArray) -> FloatArray:
     if len(idle) == 0 or len(busy) == 0:
         return x
     rows, norms = normalised_rows(A1)
-    found = least_distance(_dense(rows[busy]), hidden[busy] / norms[busy], _dense(rows[idle]))
-    if found is None or vector_norm(found) > vector_norm(x):
-        return x
-    miss = np.abs(rows @ found - np.where(hidden > 0.0, hidden / norms, np.minimum(rows @ found, 0.0)))
-    plain = np.abs(rows @ x - hidden / norms)
-    return found if miss.max() <= max(4.0 * plain.max(), _SAFETY * EPS * float(np.abs(hidden / norms).max())) else x
+    values = hidden / norms
+    inside, outside = _dense(rows[busy]), _dense(rows[idle])
+    pinned = _pinned(inside, outside, outside @ solve(inside, values[busy]).coef[:, 0])
+    found = None
+    if pinned is not None:
+        held = np.concatenate([busy, idle[pinned]])
+        found = solve(rows[held], values[held]).coef[:, 0]
+    if found is None or not _is_shorter(rows, values, found, x):
+        found = least_distance(inside, values[busy], outside)
+    return x if found is None or not _is_shorter(rows, values, found, x) else found
+
+
+def _pinned(inside: FloatArray, outside: FloatArray, slack: FloatArray) -> NDArray[np.bool_] | None:
+    """Which pre-activations outside are 0 at the shortest x: those with a positive multiplier of the dual problem."""
+    basis = np.linalg.qr(inside.T)[0]
+    free = outside - (outside @ basis) @ basis.T
+    multipliers = pivot(free @ free.T, 0.0, -slack, np.zeros(len(outside)))
+    return None if multipliers is None else multipliers > 0.0
+
+
+def _is_shorter(rows: Any, values: FloatArray, found: FloatArray, x: FloatArray) -> bool:
+    """Whether a point is no longer than x, and has its hidden values as exactly as x."""
+
+    def miss(point: FloatArray) -> float:
+        return float(np.abs(np.maximum(rows @ point, 0.0) - values).max())
+
+    allowed = max(4.0 * miss(x), _SAFETY * EPS * float(values.max()))
+    return vector_norm(found) <= vector_norm(x) and miss(found) <= allowed
 
 
 def fit_in_cell(A1: Any, A2: ArrayLike, b: ArrayLike, active: ArrayLike) -> FloatArray | None:
@@ -280,7 +303,7 @@ def _shortest_inside(sides: FloatArray, bounds: FloatArray, tolerance: float) ->
     except RuntimeError:
         multipliers = np.where(bounds < 0.0, 1.0, 0.0)
     active = np.flatnonzero(multipliers > 0.0)
-    best, worst = None, np.inf
+    best: FloatArray | None = None
     for _ in range(_PIVOTS):
         part = sides[active]
         step = np.linalg.lstsq(part, bounds[active])[0]
@@ -288,8 +311,8 @@ def _shortest_inside(sides: FloatArray, bounds: FloatArray, tolerance: float) ->
         pressure = -np.linalg.lstsq(part.T, step)[0]
         violation = sides @ step - bounds
         allowed = tolerance * (1.0 + float(np.linalg.norm(step)))
-        if violation.max(initial=0.0) <= allowed and float(np.linalg.norm(step)) < worst:
-            best, worst = step, float(np.linalg.norm(step))
+        if violation.max(initial=0.0) <= allowed and (best is None or vector_norm(step) < vector_norm(best)):
+            best = np.asarray(step, dtype=np.float64)
         keep = pressure >= -tolerance * (1.0 + float(np.abs(pressure).max(initial=0.0)))
         entering = np.setdiff1d(np.flatnonzero(violation > allowed), active)
         if keep.all() and len(entering) == 0:
@@ -304,6 +327,6 @@ def _shortest_inside(sides: FloatArray, bounds: FloatArray, tolerance: float) ->
 
 def _dense(rows: Any) -> FloatArray:
     if not sparse.issparse(rows):
-        return rows
+        return np.asarray(rows, dtype=np.float64)
     check_memory(8 * rows.shape[0] * rows.shape[1], f"a dense copy of {rows.shape[0]} x {rows.shape[1]} rows of A1")
     return np.asarray(rows.toarray(), dtype=np.float64)
