@@ -246,8 +246,9 @@ class _Descent:
             return 0.0
         landed = np.union1d(pinned, stops).astype(np.intp)
         x = point.x + share * direction
-        # Units that land together, such as those of repeated rows, are pinned together.
-        there = np.abs(z + share * change) <= rounding_width(self.norms, x)
+        # Units that land together are pinned together; near x = 0 the rounding is that of the point before.
+        width = np.maximum(rounding_width(self.norms, x), rounding_width(self.norms, point.x))
+        there = np.abs(z + share * change) <= width
         landed = np.union1d(landed, np.flatnonzero(there & (change != 0.0) & (self.norms > 0.0)))
         is_same = np.array_equal(landed, self.pinned)
         space = self.space if is_same else self._space(landed)
