@@ -44,7 +44,8 @@ class SoftmaxReLUBatchPoint:
         self.objective, self.x, self.smoothing = objective, x, smoothing
         with quiet():
             self.z = objective.A1 @ x
-            self.hidden, self.slopes, self._second = units(self.z, smoothing, active)
+            self.hidden, slopes, self._second = units(self.z, smoothing, active)
+            self.slopes = slopes.astype(np.float64, copy=False)
             self._terms = terms(objective.A2 @ self.hidden, objective.targets, objective.loss)
         self.loss, self.fitted = self._terms.value, self._terms.fitted
         self._weights: dict[str, Any] = {}

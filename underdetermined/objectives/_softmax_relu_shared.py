@@ -19,13 +19,15 @@ from underdetermined.objectives._softmax_relu_checks import (
     check_smoothing,
     check_vector,
 )
-from underdetermined.objectives._softmax_relu_shared_point import SharedSoftmaxReLUPoint
+from underdetermined.objectives._softmax_relu_shared_point import SharedSoftmaxReLUPoint, shared_value
 
 FloatArray = NDArray[np.float64]
 
 # Numbers in one block of samples: a few blocks stay in the cache of a core.
 _BLOCK_ENTRIES = 2**16
 _SMALLEST_BLOCK = 64
+# Sums over inputs are kept for each group, and added in the order of the groups.
+_GROUPS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +156,11 @@ class SharedSoftmaxReLU:
         return result
 
     @cached_property
-    def blocks(self) -> list[slice]:
-        """Blocks of rows that are worked on together."""
+    def groups(self) -> list[list[slice]]:
+        """Blocks of rows that are worked on together, in a few groups, each the work of one thread."""
         entries = max(self.width, self.n_outputs, self.n_inputs)
-        return slices(self.n_samples, max(_SMALLEST_BLOCK, _BLOCK_ENTRIES // entries))
+        blocks = slices(self.n_samples, max(_SMALLEST_BLOCK, _BLOCK_ENTRIES // entries))
+        return [blocks[part] for part in slices(len(blocks), -(-len(blocks) // _GROUPS))]
 
     @cached_property
     def columns(self) -> FloatArray:
@@ -241,7 +244,7 @@ class SharedSoftmaxReLU:
         -------
         float
         """
-        return self.at(x, smoothing).value
+        return shared_value(self, check_vector(x, (self.n_parameters,), "x"), check_smoothing(smoothing))
 
     def gradient(self, x: ArrayLike) -> FloatArray:
         """Gradient of the loss with the penalty; at a kink, that of the side where the unit is not active.

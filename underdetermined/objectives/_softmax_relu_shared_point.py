@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._validation import check_memory
-from underdetermined.blocks import run_tiles, slices
+from underdetermined.blocks import run_tiles, scratch, slices
 from underdetermined.objectives._loss import quiet
 from underdetermined.objectives._softmax_relu_terms import Terms, bend, curvature_weights, terms
 from underdetermined.objectives._softmax_relu_units import units
@@ -22,13 +23,78 @@ FloatArray = NDArray[np.float64]
 _COLUMNS = 256
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Block:
     """What is kept of one block of k inputs, one in each column."""
 
+    part: slice
     terms: Terms
-    slopes: FloatArray
+    slopes: Any
     second: FloatArray | None
+
+
+def _block(objective: Any, part: slice, layer: FloatArray, smoothing: float, active: NDArray[np.bool_] | None) -> _Block:
+    z, logits = _memory((objective.width, part.stop - part.start), (objective.n_outputs, part.stop - part.start))
+    np.matmul(layer, objective.Phi[part].T, out=z)
+    mask = None if active is None else active.reshape(objective.n_samples, objective.width)[part].T
+    hidden = units(z, smoothing, mask)
+    np.matmul(objective.A2, hidden.hidden, out=logits)
+    if objective.offset is not None:
+        logits += objective.offset[:, np.newaxis]
+    found = terms(logits, objective.columns[:, part], objective.loss)
+    if objective.sample_weight is not None:
+        scale = objective.sample_weight[part]
+        found = Terms(scale * found.value, found.fitted, scale * found.slopes, scale * found.weights)
+    return _Block(part, found, hidden.slopes, hidden.second)
+
+
+def _memory(*shapes: tuple[int, int]) -> list[FloatArray]:
+    """Arrays for intermediate results, in the memory that this thread keeps."""
+    ends = np.cumsum([rows * columns for rows, columns in shapes])
+    flat = scratch((1, int(ends[-1])), np.dtype(np.float64))[0]
+    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
+
+
+def _in_order(task: Callable[[Any], Any], groups: list[Any]) -> list[Any]:
+    """Results of a task for every group, in the order of the groups whatever thread had which."""
+    results: list[Any] = [None] * len(groups)
+
+    def run(index: int) -> None:
+        # Each thread has a floating-point state of its own.
+        with quiet():
+            results[index] = task(groups[index])
+
+    run_tiles(run, range(len(groups)))
+    return results
+
+
+def shared_value(objective: Any, x: FloatArray, smoothing: float) -> float:
+    """Sum of the losses with the penalty, keeping nothing.
+
+    Parameters
+    ----------
+    objective : SharedSoftmaxReLU
+        The problem.
+    x : ndarray of shape (n p,)
+        Parameters.
+    smoothing : float
+        mu.
+
+    Returns
+    -------
+    float
+    """
+    layer = objective.layer(x)
+
+    def task(group: list[slice]) -> float:
+        return sum(float(_block(objective, part, layer, smoothing, None).terms.value.sum()) for part in group)
+
+    return sum(_in_order(task, objective.groups)) + _penalty(objective, x)
+
+
+def _penalty(objective: Any, x: FloatArray) -> float:
+    with quiet():
+        return 0.5 * objective.reg * float(x @ x) if objective.reg else 0.0
 
 
 class SharedSoftmaxReLUPoint:
@@ -54,45 +120,22 @@ class SharedSoftmaxReLUPoint:
     def __init__(self, objective: Any, x: FloatArray, smoothing: float, active: NDArray[np.bool_] | None) -> None:
         self.objective, self.x, self.smoothing = objective, x, smoothing
         self._active = active
-        masks = None if active is None else active.reshape(objective.n_samples, objective.width)
-        weights = objective.layer(x)
+        layer = objective.layer(x)
 
-        def block(part: slice) -> _Block:
-            hidden = units(weights @ objective.Phi[part].T, smoothing, None if masks is None else masks[part].T)
-            logits = objective.A2 @ hidden.hidden
-            if objective.offset is not None:
-                logits += objective.offset[:, np.newaxis]
-            found = terms(logits, objective.columns[:, part], objective.loss)
-            if objective.sample_weight is not None:
-                scale = objective.sample_weight[part]
-                found = Terms(scale * found.value, found.fitted, scale * found.slopes, scale * found.weights)
-            return _Block(found, hidden.slopes, hidden.second)
+        def task(group: list[slice]) -> list[_Block]:
+            return [_block(objective, part, layer, smoothing, active) for part in group]
 
-        self._blocks = self._each(block)
-        self.loss = float(sum(each.terms.value.sum() for each in self._blocks))
-
-    def _each(self, task: Callable[..., Any]) -> list[Any]:
-        """Results of a task for every block, in the order of the blocks whatever thread had which."""
-        parts = self.objective.blocks
-        results: list[Any] = [None] * len(parts)
-
-        def run(index: int) -> None:
-            # Each thread has a floating-point state of its own.
-            with quiet():
-                results[index] = task(parts[index])
-
-        run_tiles(run, range(len(parts)))
-        return results
-
-    def _per_block(self, task: Callable[[slice, _Block], Any]) -> list[Any]:
-        kept = dict(zip((part.start for part in self.objective.blocks), self._blocks, strict=True))
-        return self._each(lambda part: task(part, kept[part.start]))
+        self._groups: list[list[_Block]] = _in_order(task, objective.groups)
+        self.loss: float = sum(sum(float(each.terms.value.sum()) for each in group) for group in self._groups)
 
     @property
+    def _blocks(self) -> Iterator[_Block]:
+        return chain.from_iterable(self._groups)
+
+    @cached_property
     def penalty(self) -> float:
         """The penalty reg |x|^2 / 2."""
-        with quiet():
-            return 0.5 * self.objective.reg * float(self.x @ self.x) if self.objective.reg else 0.0
+        return _penalty(self.objective, self.x)
 
     @property
     def value(self) -> float:
@@ -114,7 +157,7 @@ class SharedSoftmaxReLUPoint:
     @cached_property
     def slopes(self) -> FloatArray:
         """Derivatives of the hidden units, as `z`."""
-        return np.concatenate([each.slopes.T.ravel() for each in self._blocks])
+        return np.concatenate([each.slopes.T.ravel() for each in self._blocks]).astype(np.float64, copy=False)
 
     @cached_property
     def fitted(self) -> FloatArray:
@@ -125,7 +168,11 @@ class SharedSoftmaxReLUPoint:
     def unit_slopes(self) -> FloatArray:
         """Derivatives of the loss by the hidden units, as `z`."""
         last = self.objective.A2
-        return np.concatenate(self._per_block(lambda part, each: (each.terms.slopes.T @ last).ravel()))
+
+        def task(group: list[_Block]) -> FloatArray:
+            return np.concatenate([(each.terms.slopes.T @ last).ravel() for each in group])
+
+        return np.concatenate(_in_order(task, self._groups))
 
     @cached_property
     def gradient_of_penalty(self) -> FloatArray:
@@ -137,20 +184,29 @@ class SharedSoftmaxReLUPoint:
         """Gradient of the loss with the penalty."""
         last, inputs = self.objective.A2, self.objective.Phi
 
-        def task(part: slice, each: _Block) -> FloatArray:
-            return (each.slopes * (last.T @ each.terms.slopes)) @ inputs[part]
+        def task(group: list[_Block]) -> FloatArray:
+            total = np.zeros((self.objective.width, self.objective.n_inputs))
+            for each in group:
+                (back,) = _memory(each.slopes.shape)
+                np.matmul(last.T, each.terms.slopes, out=back)
+                back *= each.slopes
+                total += back @ inputs[each.part]
+            return total
 
-        result = sum(self._per_block(task)).ravel()
+        result = sum(_in_order(task, self._groups)).ravel()
         return result + self.gradient_of_penalty if self.objective.reg else result
 
     @cached_property
-    def _bends(self) -> list[FloatArray | None]:
+    def _bends(self) -> dict[int, FloatArray]:
+        """The weights rho'' r of the kinks by the first input of a block; none without smoothing."""
         last = self.objective.A2
 
-        def task(part: slice, each: _Block) -> FloatArray | None:
-            return None if each.second is None else each.second * (last.T @ each.terms.slopes)
+        def task(group: list[_Block]) -> list[tuple[int, FloatArray]]:
+            return [
+                (each.part.start, (last.T @ each.terms.slopes) * each.second) for each in group if each.second is not None
+            ]
 
-        return self._per_block(task)
+        return dict(chain.from_iterable(_in_order(task, self._groups)))
 
     def kink_weights(self, curvature: str = "exact") -> FloatArray | None:
         """Weights of the normals of the kinks in the Hessian, those of the bend of the units.
@@ -164,10 +220,9 @@ class SharedSoftmaxReLUPoint:
         -------
         ndarray of shape (N n,), or None where all are zero
         """
-        bends = [each for each in self._bends if each is not None]
-        if not bends or curvature == "gauss-newton":
+        if not self._bends or curvature == "gauss-newton":
             return None
-        result = np.concatenate([each.T.ravel() for each in bends])
+        result = np.concatenate([each.T.ravel() for each in self._bends.values()])
         return np.maximum(result, 0.0) if curvature == "clipped" else result
 
     def hessp(self, direction: ArrayLike, curvature: str = "exact") -> FloatArray:
@@ -194,20 +249,26 @@ class SharedSoftmaxReLUPoint:
             return np.column_stack(columns) if columns else np.zeros(u.shape)
         objective, last, inputs = self.objective, self.objective.A2, self.objective.Phi
         change = objective.layer(u)
-        bends = dict(zip((part.start for part in objective.blocks), self._bends, strict=True))
+        bends = {} if curvature == "gauss-newton" else self._bends
 
-        def task(part: slice, each: _Block) -> FloatArray:
-            step = change @ inputs[part].T
-            weights = curvature_weights(each.terms, objective.loss, curvature)
-            back = last.T @ bend(each.terms.fitted, weights, last @ (each.slopes * step))
-            back *= each.slopes
-            kinks = bends[part.start]
-            if kinks is not None and curvature != "gauss-newton":
-                step *= np.maximum(kinks, 0.0) if curvature == "clipped" else kinks
-                back += step
-            return back @ inputs[part]
+        def task(group: list[_Block]) -> FloatArray:
+            total = np.zeros(change.shape)
+            for each in group:
+                step, back, outputs = _memory(each.slopes.shape, each.slopes.shape, each.terms.fitted.shape)
+                np.matmul(change, inputs[each.part].T, out=step)
+                np.multiply(step, each.slopes, out=back)
+                np.matmul(last, back, out=outputs)
+                weights = curvature_weights(each.terms, objective.loss, curvature)
+                np.matmul(last.T, bend(each.terms.fitted, weights, outputs), out=back)
+                back *= each.slopes
+                if bends:
+                    kinks = bends[each.part.start]
+                    step *= np.maximum(kinks, 0.0) if curvature == "clipped" else kinks
+                    back += step
+                total += back @ inputs[each.part]
+            return total
 
-        result = sum(self._per_block(task)).ravel()
+        result = sum(_in_order(task, self._groups)).ravel()
         return result + objective.reg * u if objective.reg else result
 
     def hessian(self, curvature: str = "exact", basis: ArrayLike | None = None) -> FloatArray:

@@ -118,16 +118,17 @@ def bend(fitted: FloatArray, weights: FloatArray, change: FloatArray) -> FloatAr
     fitted, weights : ndarray of shape (m,) or (m, N)
         f and p.
     change : ndarray of shape (m,) or (m, N)
-        v.
+        v, overwritten.
 
     Returns
     -------
     ndarray of the shape of `change`
-        A new array.
+        The same array, overwritten.
     """
-    result = weights * (change - inner(fitted, change))
-    result -= fitted * result.sum(axis=0)
-    return result
+    change -= inner(fitted, change)
+    change *= weights
+    change -= fitted * change.sum(axis=0)
+    return change
 
 
 def inner(left: FloatArray, right: FloatArray) -> Any:

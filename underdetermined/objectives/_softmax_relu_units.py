@@ -18,13 +18,13 @@ class Units(NamedTuple):
     hidden : ndarray of the shape of z
         h = rho(z).
     slopes : ndarray of the shape of z
-        t = rho'(z); the derivative of max(z, 0) at 0 is 0.
+        t = rho'(z), of type bool where it is 0 or 1 for all; the derivative of max(z, 0) at 0 is 0.
     second : ndarray of the shape of z or None
         rho''(z), None where it is 0 for all.
     """
 
     hidden: FloatArray
-    slopes: FloatArray
+    slopes: Any
     second: FloatArray | None
 
 
@@ -45,15 +45,23 @@ def units(z: FloatArray, smoothing: Any, active: NDArray[np.bool_] | None) -> Un
     Units
     """
     if active is not None:
-        slopes = active.astype(np.float64)
-        return Units(slopes * z, slopes, None)
+        return Units(active * z, active, None)
     if not np.any(smoothing):
-        return Units(np.maximum(z, 0.0), (z > 0.0).astype(np.float64), None)
+        return Units(np.maximum(z, 0.0), z > 0.0, None)
     smooth = np.asarray(smoothing) > 0.0
     scale = np.where(smooth, smoothing, 1.0)
-    # One exponential, of a negative number, serves all three.
-    decay = np.exp(-np.abs(z) / scale) * smooth
-    upper = 1.0 / (1.0 + decay)
-    lower = decay * upper
-    hidden = np.maximum(z, 0.0) + scale * np.log1p(decay)
-    return Units(hidden, np.where(z > 0.0, upper, lower), lower * upper / scale)
+    # One exponential, of a negative number, serves all three; fresh memory would take as long as the arithmetic.
+    decay = np.abs(z)
+    decay /= -scale
+    np.exp(decay, out=decay)
+    decay *= smooth
+    hidden = np.log1p(decay)
+    hidden *= scale
+    slopes = decay + 1.0
+    np.divide(1.0, slopes, out=slopes)
+    decay *= slopes
+    second = decay * slopes
+    second /= scale
+    np.copyto(slopes, decay, where=z <= 0.0)
+    hidden += np.maximum(z, 0.0, out=decay)
+    return Units(hidden, slopes, second)
