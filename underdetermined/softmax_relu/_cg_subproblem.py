@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,6 @@ FloatArray = NDArray[np.float64]
 _SHARE = 0.3
 # The factor of the preconditioner stays below this order: its cube must not outgrow the products that it saves.
 _LARGEST_FACTOR = 3000
-
-
-class Metric(Protocol):
-    """A positive definite matrix M, in whose norm steps are measured."""
-
-    def solve(self, vector: FloatArray) -> FloatArray:
-        """M^-1 times a vector."""
-
-    def curvature(self, vector: FloatArray) -> float:
-        """Share of v.H v that M accounts for."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +59,11 @@ class KinkPreconditioner:
     scale : float
         Size > 0 of the other curvature.
 
+    Attributes
+    ----------
+    scale : float
+        As given.
+
     Notes
     -----
     A step that crosses no kink has the same length in the norm of M as in the Euclidean one; others are longer, as befits a
@@ -78,7 +73,7 @@ class KinkPreconditioner:
     def __init__(self, rows: Any, weights: FloatArray, scale: float) -> None:
         root = np.sqrt(weights / scale)
         scaled = diags_array(root).tocsr() @ rows if issparse(rows) else rows * root[:, np.newaxis]
-        self._scaled, self._scale = scaled, scale
+        self._scaled, self.scale = scaled, scale
         self._is_wide = rows.shape[0] < rows.shape[1]
         gram = scaled @ scaled.T if self._is_wide else scaled.T @ scaled
         gram = gram.toarray() if issparse(gram) else gram
@@ -100,21 +95,6 @@ class KinkPreconditioner:
         if not self._is_wide:
             return cho_solve(self._factor, vector, check_finite=False)
         return vector - self._scaled.T @ cho_solve(self._factor, self._scaled @ vector, check_finite=False)
-
-    def curvature(self, vector: FloatArray) -> float:
-        """Curvature v.R.T diag(w) R v that the kinks add along a vector.
-
-        Parameters
-        ----------
-        vector : ndarray of shape (D,)
-            Vector v.
-
-        Returns
-        -------
-        float
-        """
-        image = self._scaled @ vector
-        return self._scale * float(image @ image)
 
 
 def kink_preconditioner(objective: Any, curvatures: FloatArray | None, scale: float) -> KinkPreconditioner | None:
@@ -152,7 +132,7 @@ def truncated_cg(
     forcing: float,
     floor: float,
     max_products: int,
-    metric: Metric | None = None,
+    metric: KinkPreconditioner | None = None,
 ) -> CGStep:
     """Minimise a quadratic model within a radius by the conjugate gradients of Steihaug and Toint.
 
@@ -173,7 +153,7 @@ def truncated_cg(
         Euclidean norm of the residual at which more would be wasted.
     max_products : int
         Largest number of products.
-    metric : Metric or None, default=None
+    metric : KinkPreconditioner or None, default=None
         The preconditioner M; None is the identity.
 
     Returns
@@ -187,14 +167,15 @@ def truncated_cg(
     size = float(residual @ solved)
     goal, logs, n_products, is_on_boundary = forcing * forcing * size, [], 0, False
     squared = 0.0
-    while n_products < max_products:
+    while size > 0.0 and n_products < max_products:
         image = product(direction)
         n_products += 1
         bend = float(direction @ image)
         long, mixed = float(direction @ metric_direction), float(step @ metric_direction)
-        known = 0.0 if metric is None else metric.curvature(direction)
+        plain = float(direction @ direction)
+        known = 0.0 if metric is None else metric.scale * (long - plain)
         if bend > known:
-            logs.append(np.log((bend - known) / float(direction @ direction)))
+            logs.append(np.log((bend - known) / plain))
         if bend <= 0.0 and radius == np.inf:
             break
         length = size / bend if bend > 0.0 else np.inf
@@ -218,3 +199,4 @@ def truncated_cg(
     promised = -0.5 * float(step @ (gradient + residual))
     seen = float(np.exp(np.mean(logs))) if logs else np.nan
     return CGStep(step, float(np.sqrt(max(squared, 0.0))), promised, is_on_boundary, n_products, seen)
+

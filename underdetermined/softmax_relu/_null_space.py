@@ -81,6 +81,8 @@ class NullSpace:
         -------
         ndarray of shape (D,)
         """
+        if self.rank == len(vector):
+            return np.zeros(len(vector))
         result = vector
         if self.rank:
             for _ in range(2):
@@ -107,20 +109,3 @@ class NullSpace:
                 rest = gradient + self._rows.T @ found
             result[self.independent] = self._inverse * found
         return result
-
-    # What a trust-region subproblem in the null space asks of its metric.
-    solve = project
-
-    def curvature(self, vector: FloatArray) -> float:
-        """Share of v.H v that is accounted for: none.
-
-        Parameters
-        ----------
-        vector : ndarray of shape (D,)
-            Vector v.
-
-        Returns
-        -------
-        float
-        """
-        return 0.0
