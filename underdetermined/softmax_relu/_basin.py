@@ -78,9 +78,14 @@ def basin_radius(objective: SoftmaxReLU, x: ArrayLike, *, pinned: ArrayLike = ()
     epsilon = check_number(epsilon, "epsilon", high=0.5)
     centre = np.asarray(x, dtype=np.float64)
     check_finite(centre, "x")
+    if centre.shape != (objective.n_parameters,):
+        raise ValueError(f"x has shape {centre.shape}: pass {(objective.n_parameters,)}")
     z = objective.hidden(centre)
     free = np.ones(objective.n_hidden, dtype=bool)
-    free[np.asarray(pinned, dtype=np.intp)] = False
+    kept = np.asarray(pinned, dtype=np.intp)
+    if kept.size and not 0 <= kept.min() <= kept.max() < objective.n_hidden:
+        raise ValueError(f"pinned={pinned!r} names other units than 0 to {objective.n_hidden - 1}")
+    free[kept] = False
     rows = objective.rows(np.flatnonzero(~free))
     basis = null_space(rows if isinstance(rows, np.ndarray) else rows.toarray()) if not free.all() else None
     point = objective.at(centre, active=(z > 0.0) & free)

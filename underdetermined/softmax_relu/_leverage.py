@@ -39,19 +39,20 @@ class HessianRows:
     def __init__(self, point: Any, basis: FloatArray | None) -> None:
         objective = point.objective
         weights = point.curvature_weights("clipped")
-        self._seen = np.flatnonzero(weights > 0.0)
-        self._roots = np.sqrt(weights[self._seen])
+        seen = np.flatnonzero(weights > 0.0)
+        self._roots = np.sqrt(weights[seen])
         units = np.flatnonzero(point.slopes)
         hidden = objective.rows(units)
         hidden = hidden if isinstance(hidden, np.ndarray) else hidden.toarray()
         hidden = hidden if basis is None else hidden @ basis
         self._hidden = hidden * point.slopes[units, np.newaxis]
-        self._output = objective.A2 if len(units) == objective.n_hidden else objective.A2[:, units]
-        self._mean = point.fitted @ self._output
+        self._mean = point.fitted @ objective.A2[:, units]
+        is_whole = (len(seen), len(units)) == objective.A2.shape
+        self._output = objective.A2 if is_whole else objective.A2[np.ix_(seen, units)]
         self.rest = _rest(point, basis)
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._roots)
 
     @property
     def order(self) -> int:
@@ -61,7 +62,7 @@ class HessianRows:
     def sizes(self) -> FloatArray:
         """Squares of norms of the rows before the product with A1, up to rounding: they tell heavy rows from light ones."""
         squares = np.einsum("ij,ij->i", self._output, self._output) - 2.0 * (self._output @ self._mean)
-        return self._roots**2 * (squares[self._seen] + self._mean @ self._mean)
+        return self._roots**2 * (squares + self._mean @ self._mean)
 
     def take(self, which: NDArray[np.intp]) -> FloatArray:
         """Some of the rows.
@@ -75,7 +76,7 @@ class HessianRows:
         -------
         ndarray of shape (s, k)
         """
-        return self._roots[which, np.newaxis] * ((self._output[self._seen[which]] - self._mean) @ self._hidden)
+        return self._roots[which, np.newaxis] * ((self._output[which] - self._mean) @ self._hidden)
 
     def times(self, right: FloatArray) -> FloatArray:
         """Products of all rows with some vectors.
@@ -90,7 +91,7 @@ class HessianRows:
         ndarray of shape (len(self), r)
         """
         narrow = self._hidden @ right
-        return self._roots[:, np.newaxis] * ((self._output @ narrow)[self._seen] - self._mean @ narrow)
+        return self._roots[:, np.newaxis] * (self._output @ narrow - self._mean @ narrow)
 
     def sampled(self, scores: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
         """Sum of a_i a_i^T, estimated from rows drawn in proportion to scores, with the rest.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import mirror_lower
 from underdetermined._validation import check_number
+from underdetermined.objectives import SoftmaxReLUPoint
 from underdetermined.softmax_relu._leverage import HessianRows, scores_from_above
 from underdetermined.softmax_relu._sample_size import sample_size
 from underdetermined.softmax_relu._trust_region import OnStep, TrustRegionResult, trust_region_newton
@@ -16,6 +17,9 @@ from underdetermined.softmax_relu._trust_region import OnStep, TrustRegionResult
 __all__ = ["sampled_hessian", "sampled_newton"]
 
 FloatArray = NDArray[np.float64]
+
+# A sample is tried where there are so many times more rows than one by exact scores would have.
+_ROWS_PER_SAMPLE = 16
 
 
 def sampled_hessian(
@@ -92,10 +96,14 @@ def sampled_hessian(
     epsilon = check_number(epsilon, "epsilon", high=1.0, low_open=True)
     delta = check_number(failure_probability, "failure_probability", high=1.0, low_open=True)
     rng = np.random.default_rng(random_state)
+    if not isinstance(point, SoftmaxReLUPoint):
+        raise TypeError(f"point is a {type(point).__name__}: pass what the `at` of a SoftmaxReLU returns")
     vectors = None if basis is None else np.asarray(basis, dtype=np.float64)
+    if vectors is not None and (vectors.ndim != 2 or len(vectors) != point.x.size):
+        raise ValueError(f"basis has shape {vectors.shape}: pass ({point.x.size}, k)")
     rows = HessianRows(point, vectors)
-    # No sample for the scores could be smaller than all rows.
-    if len(rows) <= sample_size(rows.order, 0.5, 0.5 * delta):
+    # The samples for the scores would have a large part of all rows.
+    if len(rows) <= _ROWS_PER_SAMPLE * sample_size(rows.order, 0.5, 0.5 * delta):
         return point.hessian("clipped", basis=vectors)
     scores = scores_from_above(rows, 0.5 * delta, rng)
     size = sample_size(scores.sum(), epsilon, 0.5 * delta, dimension=rows.order)
