@@ -29,8 +29,9 @@ from underdetermined.softmax_relu._trust_region import trust_region_newton
 
 Array = NDArray[np.float64]
 
-# Unknowns up to which Hessians are formed.
-_LARGEST_DENSE = 1500
+# Unknowns up to which steps from Hessians are faster than steps from products, and up to which the curvature of a
+# certificate is that of a Hessian: slower, but without the small probability of error of Lanczos steps.
+_LARGEST_DENSE, _LARGEST_CERTIFIED = 200, 500
 _SAMPLING_SEED = 8
 # Rounding of a residual, relative to the terms that cancel in it.
 _TOLERANCE = 1e-13
@@ -62,8 +63,10 @@ class Solver:
             # The given units in the coordinates of the solver: a certificate there costs less, and holds for all of R^d.
             self._view = self._same(problem.A1 @ self._reduced.basis, problem.A2, weights)
         self._is_free = self._has_free_hidden()
-        is_large = sparse.issparse(self._inner.A1) or self._inner.n_parameters > _LARGEST_DENSE
-        self._is_large = options.hessian == "matrix-free" or (options.hessian == "auto" and is_large)
+        size = np.inf if sparse.issparse(self._inner.A1) else self._inner.n_parameters
+        by_size, by_name = options.hessian == "auto", options.hessian == "matrix-free"
+        self._has_products = by_name or (by_size and size > _LARGEST_DENSE)
+        self._curvature = projected_curvature if by_name or (by_size and size > _LARGEST_CERTIFIED) else None
         self._on_step = wrap_callback(callback, self._reduced.restore, self._inner.value)
 
     def _same(self, A1: Any, A2: Array, weights: Array) -> Any:
@@ -81,7 +84,7 @@ class Solver:
 
     def _steps(self) -> dict[str, Any]:
         """Functions that make the steps of `continuation`, where they are not those of dense Hessians."""
-        if self._is_large:
+        if self._has_products:
             return {"newton": newton_cg, "manifold": manifold_newton_cg}
         if self._options.hessian == "sampled":
             seeds = np.random.default_rng(_SAMPLING_SEED)
@@ -149,7 +152,7 @@ class Solver:
 
     def _certify(self, objective: Any, x: Array, *, pinned: NDArray[np.intp] | None = None) -> Any:
         """The certificate at the accuracy that the user asked for."""
-        test = partial(certify, objective, x, pinned=pinned, curvature=projected_curvature if self._is_large else None)
+        test = partial(certify, objective, x, pinned=pinned, curvature=self._curvature)
         found = test(tolerance=_TOLERANCE)
         if self._options.gtol is None or found.is_certified or self._options.gtol <= found.kkt_tolerance:
             return found
