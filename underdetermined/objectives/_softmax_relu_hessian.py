@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS
-from underdetermined._validation import check_memory
-from underdetermined.blocks import scratch
 from underdetermined.objectives._loss import quiet
+from underdetermined.objectives._softmax_relu_memory import check_large, working_memory
 
 FloatArray = NDArray[np.float64]
 
@@ -18,8 +17,6 @@ FloatArray = NDArray[np.float64]
 _FLAT = EPS**2
 # A row below this part of the largest one is lost in its rounding.
 _NEGLIGIBLE = 1e-3 * EPS
-# Bytes. Below, asking how much memory there is takes longer than the Hessian, and fresh pages cost as much as its flops.
-_LARGE = 2**26
 
 
 def centred_jacobian(point: Any, basis: FloatArray | None) -> FloatArray:
@@ -43,7 +40,7 @@ def centred_jacobian(point: Any, basis: FloatArray | None) -> FloatArray:
     """
     ones = np.ones(len(point.fitted))
     n_columns = _n_columns(point, basis)
-    _check(len(ones), n_columns, "Jacobian")
+    check_large(len(ones), n_columns, "Jacobian")
     result = np.empty((len(ones), n_columns))
     with quiet():
         _fill(result, point, basis, slice(None), ones)
@@ -83,12 +80,12 @@ def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
     above, below = which[kinks[which] > 0.0], which[kinks[which] < 0.0]
     n_columns = _n_columns(point, basis)
     n_rows = len(order) + len(above) + len(below)
-    _check(n_rows, n_columns, "Jacobian")
-    _check(n_columns, n_columns, "Hessian")
+    check_large(n_rows, n_columns, "Jacobian")
+    check_large(n_columns, n_columns, "Hessian")
     # Rows of positive weight first: kinks, outputs; then outputs, kinks.
     outputs = slice(len(above), len(above) + len(order))
     split = len(above) + int(np.count_nonzero(weights >= 0.0))
-    rows, spare = _memory((n_rows, n_columns), (n_columns, n_columns) if split < n_rows else (0, 0))
+    rows, spare = working_memory((n_rows, n_columns), (n_columns, n_columns) if split < n_rows else (0, 0))
     with quiet():
         _fill(rows[outputs], point, basis, order, roots)
         for part, some in ((rows[: outputs.start], above), (rows[outputs.stop :], below)):
@@ -127,15 +124,6 @@ def _fill(out: FloatArray, point: Any, basis: FloatArray | None, order: Any, fac
         out[...] = centred @ hidden
 
 
-def _memory(*shapes: tuple[int, int]) -> list[FloatArray]:
-    """Arrays for intermediate results, in the memory that this thread keeps unless they are large."""
-    ends = np.cumsum([rows * columns for rows, columns in shapes])
-    whole = (1, int(ends[-1]))
-    flat = (scratch(whole, np.dtype(np.float64)) if 8 * whole[1] <= _LARGE else np.empty(whole))[0]
-    parts = zip(np.split(flat, ends[:-1]), shapes, strict=True)
-    return [part.reshape(shape) for part, shape in parts]
-
-
 def _kinks(point: Any, curvature: str) -> tuple[FloatArray, NDArray[np.intp]]:
     """Weights of the rows of A1, and which of them are not lost in the rounding of the largest."""
     kinks = point.kink_weights(curvature)
@@ -151,9 +139,3 @@ def _n_columns(point: Any, basis: FloatArray | None) -> int:
 
 def _dense(rows: Any) -> FloatArray:
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
-
-
-def _check(n_rows: int, n_columns: int, what: str) -> None:
-    n_bytes = 8 * n_rows * n_columns
-    if n_bytes > _LARGE:
-        check_memory(n_bytes, f"the {n_rows} x {n_columns} {what}")

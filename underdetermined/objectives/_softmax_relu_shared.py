@@ -148,6 +148,16 @@ class SharedSoftmaxReLU:
         """Number N n of kinks."""
         return self.n_samples * self.width
 
+    @property
+    def is_penalized(self) -> bool:
+        """Whether there is a penalty."""
+        return bool(self.reg)
+
+    @property
+    def weights(self) -> None:
+        """There is no penalty on pre-activations."""
+        return None
+
     @cached_property
     def row_norms(self) -> FloatArray:
         """Norms of the normals of the kinks, |phi_j| for each of the n units at input j."""

@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_memory
-from underdetermined.blocks import run_tiles, scratch, slices
+from underdetermined.blocks import run_tiles
 from underdetermined.objectives._loss import quiet
-from underdetermined.objectives._softmax_relu_terms import Terms, bend, curvature_weights, terms
+from underdetermined.objectives._softmax_relu_memory import check_large, working_memory
+from underdetermined.objectives._softmax_relu_terms import Terms, bend, curvature_weights, inner, terms
 from underdetermined.objectives._softmax_relu_units import units
 
 FloatArray = NDArray[np.float64]
-
-# Columns of a dense Hessian that are formed at a time.
-_COLUMNS = 256
 
 
 @dataclass
@@ -34,7 +31,7 @@ class _Block:
 
 
 def _block(objective: Any, part: slice, layer: FloatArray, smoothing: float, active: NDArray[np.bool_] | None) -> _Block:
-    z, logits = _memory((objective.width, part.stop - part.start), (objective.n_outputs, part.stop - part.start))
+    z, logits = working_memory((objective.width, part.stop - part.start), (objective.n_outputs, part.stop - part.start))
     np.matmul(layer, objective.Phi[part].T, out=z)
     mask = None if active is None else active.reshape(objective.n_samples, objective.width)[part].T
     hidden = units(z, smoothing, mask)
@@ -46,13 +43,6 @@ def _block(objective: Any, part: slice, layer: FloatArray, smoothing: float, act
         scale = objective.sample_weight[part]
         found = Terms(scale * found.value, found.fitted, scale * found.slopes, scale * found.weights)
     return _Block(part, found, hidden.slopes, hidden.second)
-
-
-def _memory(*shapes: tuple[int, int]) -> list[FloatArray]:
-    """Arrays for intermediate results, in the memory that this thread keeps."""
-    ends = np.cumsum([rows * columns for rows, columns in shapes])
-    flat = scratch((1, int(ends[-1])), np.dtype(np.float64))[0]
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 
 def _in_order(task: Callable[[Any], Any], groups: list[Any]) -> list[Any]:
@@ -187,7 +177,7 @@ class SharedSoftmaxReLUPoint:
         def task(group: list[_Block]) -> FloatArray:
             total = np.zeros((self.objective.width, self.objective.n_inputs))
             for each in group:
-                (back,) = _memory(each.slopes.shape)
+                (back,) = working_memory(each.slopes.shape)
                 np.matmul(last.T, each.terms.slopes, out=back)
                 back *= each.slopes
                 total += back @ inputs[each.part]
@@ -207,6 +197,59 @@ class SharedSoftmaxReLUPoint:
             ]
 
         return dict(chain.from_iterable(_in_order(task, self._groups)))
+
+    def curvature_weights(self, curvature: str = "exact") -> FloatArray:
+        """Weights of the rows of `centred_jacobian` in the Hessian.
+
+        Parameters
+        ----------
+        curvature : {"exact", "clipped", "gauss-newton"}, default="exact"
+            p, max(p, 0), or the weights of the Gauss-Newton matrix, each times the weight of its input.
+
+        Returns
+        -------
+        ndarray of shape (N m,)
+        """
+        return np.concatenate([self._weights_of(each, curvature).T.ravel() for each in self._blocks])
+
+    def _weights_of(self, block: _Block, curvature: str) -> FloatArray:
+        return curvature_weights(block.terms, self.objective.loss, curvature)
+
+    def centred_jacobian(self, basis: ArrayLike | None = None) -> FloatArray:
+        """Derivatives of the logits, less their means under f, those of one input after the other.
+
+        Parameters
+        ----------
+        basis : array_like of shape (n p, k) or None
+            If given, the derivatives along its columns.
+
+        Returns
+        -------
+        ndarray of shape (N m, n p) or (N m, k)
+
+        Raises
+        ------
+        MemoryError
+            If it does not fit.
+        """
+        objective, vectors = self.objective, self._basis(basis)
+        shape = (objective.n_samples, objective.n_outputs, vectors.shape[1])
+        check_large(shape[0] * shape[1], shape[2], "Jacobian")
+        result = np.empty(shape)
+        with quiet():
+            for each in self._blocks:
+                for index, column in enumerate(vectors.T):
+                    step = objective.layer(column) @ objective.Phi[each.part].T
+                    outputs = objective.A2 @ (each.slopes * step)
+                    result[each.part, :, index] = (outputs - inner(each.terms.fitted, outputs)).T
+        return result.reshape(-1, shape[2])
+
+    def _basis(self, basis: ArrayLike | None) -> FloatArray:
+        size = self.x.size
+        vectors = np.eye(size) if basis is None else np.ascontiguousarray(basis, dtype=np.float64)
+        if vectors.ndim != 2 or len(vectors) != size:
+            raise ValueError(f"basis has shape {vectors.shape}: pass ({size}, k)")
+        return vectors
 
     def kink_weights(self, curvature: str = "exact") -> FloatArray | None:
         """Weights of the normals of the kinks in the Hessian, those of the bend of the units.
@@ -245,8 +288,10 @@ class SharedSoftmaxReLUPoint:
         """
         u = np.asarray(direction, dtype=np.float64)
         if u.ndim == 2:
-            columns = [self.hessp(column, curvature) for column in np.ascontiguousarray(u.T)]
-            return np.column_stack(columns) if columns else np.zeros(u.shape)
+            result = np.empty(u.shape)
+            for index, column in enumerate(u.T):
+                result[:, index] = self.hessp(column, curvature)
+            return result
         objective, last, inputs = self.objective, self.objective.A2, self.objective.Phi
         change = objective.layer(u)
         bends = {} if curvature == "gauss-newton" else self._bends
@@ -254,12 +299,11 @@ class SharedSoftmaxReLUPoint:
         def task(group: list[_Block]) -> FloatArray:
             total = np.zeros(change.shape)
             for each in group:
-                step, back, outputs = _memory(each.slopes.shape, each.slopes.shape, each.terms.fitted.shape)
+                step, back, outputs = working_memory(each.slopes.shape, each.slopes.shape, each.terms.fitted.shape)
                 np.matmul(change, inputs[each.part].T, out=step)
                 np.multiply(step, each.slopes, out=back)
                 np.matmul(last, back, out=outputs)
-                weights = curvature_weights(each.terms, objective.loss, curvature)
-                np.matmul(last.T, bend(each.terms.fitted, weights, outputs), out=back)
+                np.matmul(last.T, bend(each.terms.fitted, self._weights_of(each, curvature), outputs), out=back)
                 back *= each.slopes
                 if bends:
                     kinks = bends[each.part.start]
@@ -294,15 +338,9 @@ class SharedSoftmaxReLUPoint:
         -----
         One product with the Hessian for each column.
         """
-        size = self.x.size
-        vectors = None if basis is None else np.asarray(basis, dtype=np.float64)
-        if vectors is not None and (vectors.ndim != 2 or len(vectors) != size):
-            raise ValueError(f"basis has shape {vectors.shape}: pass ({size}, k)")
-        n_columns = size if vectors is None else vectors.shape[1]
-        check_memory(16 * n_columns**2, f"the {n_columns} x {n_columns} Hessian")
-        result = np.empty((n_columns, n_columns))
-        for part in slices(n_columns, _COLUMNS):
-            right = np.eye(size, part.stop - part.start, -part.start) if vectors is None else vectors[:, part]
-            product = self.hessp(right, curvature)
-            result[:, part] = product if vectors is None else vectors.T @ product
+        n_columns = self.x.size if basis is None else np.shape(basis)[-1]
+        check_large(self.x.size, n_columns, "product with the Hessian")
+        vectors = self._basis(basis)
+        product = self.hessp(vectors, curvature)
+        result = product if basis is None else vectors.T @ product
         return 0.5 * (result + result.T)
