@@ -6,9 +6,8 @@ from scipy.linalg import eigh
 from scipy.sparse import csr_array
 
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu import sample_size, sampled_hessian, sampled_newton
+from underdetermined.softmax_relu import sample_size, sampled_hessian, trust_region_newton
 from underdetermined.softmax_relu._leverage import HessianRows, scores_from_above
-from underdetermined.softmax_relu._trust_region import trust_region_newton
 
 pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 
@@ -183,11 +182,15 @@ def test_the_rate_is_attained_by_the_worst_approximation(minimum):
     assert shrunk == pytest.approx(epsilon / (1.0 - epsilon), rel=1e-3)
 
 
-def test_sampled_newton_reaches_the_minimum_of_exact_steps(minimum):
-    objective, values = minimum.point.objective, []
-    start = draw_point(**SHAPES["softplus"]).x
-    run = sampled_newton(
-        objective, start, smoothing=0.1, gtol=1e-10, random_state=0, on_step=lambda x, value: values.append(value)
+def test_sampled_hessians_lead_to_the_minimum_of_exact_ones(minimum):
+    values, rng = [], np.random.default_rng(6)
+    run = trust_region_newton(
+        minimum.point.objective,
+        draw_point(**SHAPES["softplus"]).x,
+        smoothing=0.1,
+        gtol=1e-10,
+        curvature=lambda point: sampled_hessian(point, 0.5, random_state=rng),
+        on_step=lambda x, value: values.append(value),
     )
     assert run.is_converged and np.all(np.diff(values) <= 1e-15)
     assert np.allclose(run.x, minimum.x, atol=1e-7)
@@ -209,6 +212,8 @@ def test_hostile_options_are_refused(options, error):
     point = draw_point(60, 4, 2, loss="kl")
     with pytest.raises(error, match=next(iter(options))):
         sampled_hessian(point, **options)
+    with pytest.raises(TypeError, match="point is a SoftmaxReLU"):
+        sampled_hessian(point.objective)
 
 
 @pytest.mark.parametrize(("rank", "epsilon"), [(-1.0, 0.5), (np.inf, 0.5), (3, 1.5), (3, 0.0)])

@@ -16,7 +16,7 @@ from underdetermined.softmax_relu._kink_certificate import KinkCertificate
 from underdetermined.softmax_relu._psd import curvature_is_psd, curvature_range, gauss_newton_gap
 from underdetermined.softmax_relu._regression import softmax_relu_regression
 from underdetermined.softmax_relu._sample_size import sample_size
-from underdetermined.softmax_relu._sampling import sampled_hessian, sampled_newton
+from underdetermined.softmax_relu._sampling import sampled_hessian
 from underdetermined.softmax_relu._smallest_x import fit_in_cell, smallest_x
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 from underdetermined.softmax_relu._trust_region import TrustRegionResult, trust_region_newton
@@ -43,7 +43,6 @@ __all__ = [
     "hessian_lipschitz",
     "sample_size",
     "sampled_hessian",
-    "sampled_newton",
     "smallest_x",
     "softmax_relu_regression",
     "solve_free_hidden",
