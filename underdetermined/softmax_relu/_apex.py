@@ -152,6 +152,6 @@ def _leave(groups: KinkGroups, gradient: FloatArray, index: int) -> tuple[FloatA
     """Leave one independent kink, along all the others: of two opposite directions one goes down."""
     others = NormalSpace(np.delete(groups.rows, index, axis=0))
     direction = others.tangent @ (others.tangent.T @ groups.rows[index])
-    direction /= vector_norm(direction)
+    direction /= max(vector_norm(direction), np.finfo(float).tiny)
     slopes = [one_sided_slope(groups, gradient, sign * direction) for sign in (1.0, -1.0)]
     return (direction, slopes[0]) if slopes[0] <= slopes[1] else (-direction, slopes[1])
