@@ -89,7 +89,7 @@ def minimise_hidden(
     loss; as it shrinks, a Newton step of the constrained problem. Where the Hessian is not positive definite on the faces
     that are met, its clipped version takes its place. Of the units that are 0 only those with the steepest slopes take part.
     """
-    state = _State(columns, b, loss, np.array(hidden))
+    state = _State(columns, b, loss, np.where(columns.any(axis=0), hidden, 0.0))
     damping, n_value, n_hessian = 1e-3, 1, 0
     while n_hessian < max_iter:
         n_hessian += 1

@@ -116,7 +116,7 @@ def solve_hidden(
     if loss == "kl":
         minimum = minimise_hidden(columns, b, loss, np.zeros(A2.shape[1]), max_iter=max_iter)
         gap = divergence_gap(columns, b, minimum)
-        return _summarise(minimum, norms, float(minimum.found.value) - gap, f"duality gap {gap:.2g}")
+        return _summarise(minimum, norms, max(float(minimum.found.value) - gap, 0.0), f"duality gap {gap:.2g}")
     inside = np.maximum(target, 0.0)
     guide = minimise_hidden(columns, inside / inside.sum(), "kl", np.zeros(A2.shape[1]), max_iter=max_iter)
     candidates = [
@@ -154,20 +154,20 @@ def divergence_gap(columns: FloatArray, b: FloatArray, minimum: HiddenMinimum) -
     Returns
     -------
     float
-        inf where no g was found. Where a slope of g is below 0 by rounding, it counts times sum h, so that the bound holds
-        against all h of at most that sum.
+        Where a slope of g is below 0 by rounding, it counts times sum h, so that the bound holds against all h of at most
+        that sum.
     """
     critical = (minimum.hidden > 0.0) | (minimum.unit_slopes <= minimum.kkt_tolerance)
-    part = columns[:, critical]
-    dual = minimum.found.fitted.copy()
+    fitted = minimum.found.fitted
+    roots = np.sqrt(fitted)
+    # Changes in proportion to the shares, so that shares near 0 stay positive.
+    part = roots[:, np.newaxis] * (columns[:, critical] - fitted @ columns[:, critical])
+    dual = fitted
     if part.any():
-        for _ in range(2):
-            dual -= np.linalg.lstsq(part.T, part.T @ (dual - b))[0]
-    if dual.min() < 0.0:
-        return np.inf
+        dual = np.maximum(fitted - roots * np.linalg.lstsq(part.T, minimum.unit_slopes[critical])[0], 0.0)
     slopes = columns.T @ (dual - b)
     violation = max(-float(slopes.min()), 0.0) * float(minimum.hidden.sum())
-    return float(kl_div(dual, minimum.found.fitted).sum() + abs(slopes @ minimum.hidden)) + violation
+    return float(kl_div(dual, fitted).sum() + abs(slopes @ minimum.hidden)) + violation
 
 
 def is_strict(minimum: HiddenMinimum, b: FloatArray) -> bool:
