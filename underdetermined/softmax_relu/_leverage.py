@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 
 # A random product of this many dimensions or more would underestimate squares of norms by half with the given probability.
 _HALF = 0.5 * (log(2.0) - 0.5)
+_BLOCK = 2048
 # Error of the rough Hessian that the second scores come from.
 _ROUGH = 0.5
 
@@ -46,7 +47,7 @@ class HessianRows:
         hidden = hidden if isinstance(hidden, np.ndarray) else hidden.toarray()
         hidden = hidden if basis is None else hidden @ basis
         self._hidden = hidden * point.slopes[units, np.newaxis]
-        self._mean = point.fitted @ objective.A2[:, units]
+        self._mean = (point.fitted @ objective.A2)[units]
         is_whole = (len(seen), len(units)) == objective.A2.shape
         self._output = objective.A2 if is_whole else objective.A2[np.ix_(seen, units)]
         self.rest = _rest(point, basis)
@@ -78,8 +79,8 @@ class HessianRows:
         """
         return self._roots[which, np.newaxis] * ((self._output[which] - self._mean) @ self._hidden)
 
-    def times(self, right: FloatArray) -> FloatArray:
-        """Products of all rows with some vectors.
+    def squares(self, right: FloatArray) -> FloatArray:
+        """Squares of the norms of the products of all rows with some vectors.
 
         Parameters
         ----------
@@ -88,10 +89,18 @@ class HessianRows:
 
         Returns
         -------
-        ndarray of shape (len(self), r)
+        ndarray of shape (len(self),)
         """
         narrow = self._hidden @ right
-        return self._roots[:, np.newaxis] * (self._output @ narrow - self._mean @ narrow)
+        shift = self._mean @ narrow
+        result = np.empty(len(self))
+        for start in range(0, len(self), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            tile = self._output[part] @ narrow
+            tile -= shift
+            np.einsum("ij,ij->i", tile, tile, out=result[part])
+        result *= self._roots**2
+        return result
 
     def sampled(self, scores: FloatArray, size: int, rng: np.random.Generator) -> FloatArray:
         """Sum of a_i a_i^T, estimated from rows drawn in proportion to scores, with the rest.
@@ -142,8 +151,9 @@ def scores_from_above(rows: HessianRows, failure_probability: float, rng: np.ran
     share = failure_probability / 3.0
     rough = sample_size(1.0, _ROUGH, share, dimension=rows.order)
     size = min(ceil(sqrt(rough * rows.order * len(rows))), len(rows))
-    heavy = np.argsort(-rows.sizes(), kind="stable")
-    chosen = np.concatenate([heavy[: size // 2], rng.permutation(heavy[size // 2 :])[: size - size // 2]])
+    order = np.argpartition(-rows.sizes(), size // 2)
+    heavy, others = np.split(order, [size // 2])
+    chosen = np.concatenate([heavy, rng.choice(others, size - len(heavy), replace=False)])
     part = rows.take(chosen)
     scores = _scores(rows, part.T @ part + rows.rest, share, rng)
     size = sample_size(scores.sum(), _ROUGH, share, dimension=rows.order)
@@ -164,8 +174,7 @@ def _scores(rows: HessianRows, below: FloatArray, failure_probability: float, rn
     if n_vectors < rows.order:
         right = right @ (rng.standard_normal((rows.order, n_vectors)) / sqrt(n_vectors))
         factor = 2.0
-    products = rows.times(right)
-    return np.minimum(factor * np.einsum("ij,ij->i", products, products), 1.0)
+    return np.minimum(factor * rows.squares(right), 1.0)
 
 
 def _rest(point: Any, basis: FloatArray | None) -> FloatArray:
