@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from underdetermined.objectives._loss import quiet
+
 FloatArray = NDArray[np.float64]
 
 LOSSES = ("squared", "kl")
@@ -71,7 +73,9 @@ def _divergence(log_fitted: FloatArray, targets: FloatArray, residual: FloatArra
     """Sum of b log(b / f) - b + f: every part is >= 0, so that a small divergence is not lost among large logarithms."""
     positive = targets > 0.0
     safe = np.where(positive, targets, 1.0)
-    relative = residual / safe
+    with quiet():
+        # A share far below the rounding of its neighbours.
+        relative = residual / safe
     near = positive & (np.abs(relative) < _NEAR)
     parts = targets * (np.log(safe) - log_fitted) + residual
     # An entry b = 0 counts f, also where log f is -inf.
