@@ -227,9 +227,14 @@ def test_large_sparse_layers_take_products_alone(monkeypatch):
     assert abs(result.fun - dense.fun) < 0.1 * dense.fun
 
 
-def test_logits_of_a_hundred_thousand():
+@pytest.mark.parametrize("factor", [1e-5, 1e5])
+@pytest.mark.parametrize("loss", ["squared", "kl"])
+@pytest.mark.parametrize("given", [True, False])
+def test_logits_of_a_hundred_thousand_and_its_inverse(loss, given, factor):
     A1, A2, b, x0 = random_problem(20, 8, 10, 11)
-    result = softmax_relu_regression(A1, 1e5 * A2, b, reg=1e-3, x0=x0)
-    assert np.isfinite(result.x).all()
-    assert result.fun <= objective(A1, 1e5 * A2, b, x0, 1e-3)
-    assert result.status in (0, 1, 2, 5, 6)
+    start = {"x0": x0} if given else {"random_state": 0}
+    # The penalty is that of a problem of scale one.
+    result = softmax_relu_regression(A1, factor * A2, b, loss=loss, reg=1e-3 * factor**2, **start)
+    assert result.success
+    assert result.nhev < 500
+    assert result.fun <= objective(A1, factor * A2, b, x0, 1e-3 * factor**2, loss)

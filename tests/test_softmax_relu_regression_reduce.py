@@ -38,6 +38,7 @@ def test_values_are_those_of_the_given_problem(shape, seed, penalised):
     np.testing.assert_allclose(also, penalty, rtol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(reduced.A1, axis=1), 1.0, rtol=1e-13)
     np.testing.assert_allclose(reduced.A2.sum(axis=0), 0.0, atol=1e-10)
+    assert 0.7 < np.sqrt(np.mean(np.sum(reduced.A2**2, axis=1))) < 1.5
     assert np.linalg.norm(reduced.restore(s)) <= np.linalg.norm(x) * (1 + 1e-14)
     np.testing.assert_allclose(A1 @ reduced.restore(s), A1 @ x, atol=1e-12)
 
@@ -71,21 +72,28 @@ def test_overflow_is_named():
 
 
 def test_starts_are_nested_and_scaled():
-    A1 = np.random.default_rng(0).normal(size=(6, 3))
-    few, many = draw_starts(A1, 2, 11), draw_starts(A1, 5, 11)
+    A1, A2 = np.random.default_rng(0).normal(size=(6, 3)), np.eye(6)
+    few, many = draw_starts(A1, A2, 2, 11), draw_starts(A1, A2, 5, 11)
     np.testing.assert_array_equal(few, many[:2])
     np.testing.assert_allclose([np.abs(A1 @ start).max() for start in many], 1.0, rtol=1e-15)
-    assert not np.array_equal(draw_starts(A1, 1, 12)[0], few[0])
+    assert not np.array_equal(draw_starts(A1, A2, 1, 12)[0], few[0])
+
+
+def test_starts_do_not_saturate_the_softmax():
+    rng = np.random.default_rng(0)
+    A1, A2 = rng.normal(size=(6, 3)), 1e5 * rng.normal(size=(4, 6))
+    for start in draw_starts(A1, A2, 4, 0):
+        np.testing.assert_allclose(np.ptp(A2 @ np.maximum(A1 @ start, 0.0)), 10.0)
 
 
 def test_starts_without_pre_activations_are_left_alone():
-    assert np.isfinite(draw_starts(np.zeros((2, 3)), 1, 0)[0]).all()
+    assert np.isfinite(draw_starts(np.zeros((2, 3)), np.eye(2), 1, 0)[0]).all()
 
 
 @pytest.mark.parametrize("seed", ["x", -1, 1.5])
 def test_seeds_that_are_none(seed):
     with pytest.raises((TypeError, ValueError), match="random_state"):
-        draw_starts(np.eye(2), 1, seed)
+        draw_starts(np.eye(2), np.eye(2), 1, seed)
 
 
 def test_one_start_serves_all_problems():

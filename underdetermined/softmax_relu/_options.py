@@ -27,7 +27,7 @@ class SolverOptions:
     maxiter : int
         Steps of one start, all stages together.
     initial_trust_radius, max_trust_radius : float
-        First and largest length of a step, in the norm of the reduced parameters.
+        First and largest length of a step, in the coordinates of the reduced problem.
     eta : float
         Share of the promised decrease from which a step is taken; below 1/4.
     disp : bool

@@ -1,4 +1,4 @@
-"""An equivalent problem that is easier to solve: centred logits, rows of length one, no unit twice, no idle unknown."""
+"""An equivalent problem that is easier to solve: centred logits, units of one scale, none twice, no idle unknown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from underdetermined._linalg import EPS, column_norms, rank_cutoff
+from underdetermined._linalg import EPS, column_norms, rank_cutoff, vector_norm
 from underdetermined._validation import check_memory
 
 Array = NDArray[np.float64]
@@ -19,22 +19,22 @@ _PROBE_SEED = 8
 
 @dataclass(frozen=True)
 class ReducedProblem:
-    """Softmax-ReLU regression in other coordinates, with the same values: x = basis @ s.
+    """Softmax-ReLU regression in other coordinates, with the same values: x = scale * basis @ s.
 
     Attributes
     ----------
     A1 : ndarray or sparse array of shape (k, r)
         Directions of the distinct units, of length one.
     A2 : ndarray of shape (m, k)
-        Output weights with columns of mean zero; lengths of rows of the given A1 are moved here.
+        Output weights with columns of mean zero; lengths of rows of the given A1 are moved here, and the scale.
     weights : ndarray of shape (k,)
         Weights of the penalty, for the rows of `A1`.
     groups : ndarray of int, shape (n,)
         Row of `A1` that a given unit became; -1 for a row of zeros.
     basis : ndarray of shape (d, r) or None
         Orthonormal basis of the space of rows; None where the unknowns stay as they are.
-    rank : int
-        Rank of the given A1, as far as it was asked for; else r.
+    scale : float
+        A power of two. The rows of A2 have norms about 1.
     """
 
     A1: Any
@@ -42,7 +42,7 @@ class ReducedProblem:
     weights: Array
     groups: NDArray[np.intp]
     basis: Array | None
-    rank: int
+    scale: float
 
     def start(self, x: Array) -> Array:
         """Coordinates of the point of the row space nearest to x.
@@ -56,7 +56,7 @@ class ReducedProblem:
         -------
         ndarray of shape (r,) or (r, N)
         """
-        return x if self.basis is None else self.basis.T @ x
+        return (x if self.basis is None else self.basis.T @ x) / self.scale
 
     def restore(self, s: Array) -> Array:
         """Points with these coordinates, the smallest ones with their hidden units.
@@ -70,7 +70,7 @@ class ReducedProblem:
         -------
         ndarray of shape (d,) or (d, N)
         """
-        return s if self.basis is None else self.basis @ s
+        return self.scale * s if self.basis is None else self.basis @ (self.scale * s)
 
     def units(self, reduced: NDArray[np.intp]) -> NDArray[np.intp]:
         """Given units that became one of these.
@@ -115,10 +115,11 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
 
     Notes
     -----
-    Softmax ignores what all logits share, and relu(t z) = t relu(z) for t > 0, so that values and minimisers are those of
-    the given problem. Then |z_i| is the distance to a kink. Units whose directions agree to rounding are summed: together
-    they have one kink. Without reg the point returned is the one of smallest norm among those with the same hidden units.
-    Costs a copy of both matrices and, where d > n or reg = 0, a QR decomposition of A1 with pivoting, O(n d min(n, d)).
+    Softmax ignores what all logits share, and relu(t z) = t relu(z) for t > 0, so that values and minimisers are those
+    of the given problem. Then |z_i| is the distance to a kink, and one scale fits all lengths of steps. Units whose
+    directions agree to rounding are summed: together they have one kink. Without reg the point returned is the one of
+    smallest norm among those with the same hidden units. Costs a copy of both matrices and, where d > n or reg = 0, a QR
+    decomposition of A1 with pivoting, O(n d min(n, d)).
     """
     (n, d), m = A1.shape, len(A2)
     check_memory(16 * (n * d + m * n), f"softmax_relu_regression with A1 of shape {A1.shape} and A2 of shape {A2.shape}")
@@ -141,12 +142,12 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
         np.add.at(merged.T, group, columns.T)
         columns, scaled = merged, np.sqrt(np.bincount(group, scaled**2, minlength=len(first)))
     directions = directions[first]
-    rank, basis = min(directions.shape), None
-    if d > len(directions) or not penalised:
-        basis, rank = _row_space(directions)
-        if basis is not None:
-            directions = directions @ basis
-    return ReducedProblem(directions, columns, scaled, groups, basis, rank)
+    basis = _row_space(directions) if d > len(directions) or not penalised else None
+    if basis is not None:
+        directions = directions @ basis
+    size = vector_norm(column_norms(columns)) / np.sqrt(m)
+    scale = float(2.0 ** -np.round(np.log2(size))) if size > 0.0 else 1.0
+    return ReducedProblem(directions, scale * columns, scale * scaled, groups, basis, scale)
 
 
 def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
@@ -165,7 +166,7 @@ def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
     -------
     ReducedProblem
     """
-    return ReducedProblem(A1, A2, weights, np.arange(A1.shape[0]), None, min(A1.shape))
+    return ReducedProblem(A1, A2, weights, np.arange(A1.shape[0]), None, 1.0)
 
 
 def _distinct(directions: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -188,10 +189,9 @@ def _distinct(directions: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, group
 
 
-def _row_space(directions: Array) -> tuple[Array | None, int]:
-    """Orthonormal basis of the rows, None where it would have d columns and nothing is gained; and the rank."""
-    d = directions.shape[1]
+def _row_space(directions: Array) -> Array | None:
+    """Orthonormal basis of the rows, None where it would have d columns and nothing is gained."""
     q, r, _ = linalg.qr(directions.T, mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(r))
     rank = int(np.count_nonzero(diagonal > rank_cutoff(directions.shape) * diagonal[0]))
-    return (None if rank == d else np.ascontiguousarray(q[:, :rank])), rank
+    return None if rank == directions.shape[1] else np.ascontiguousarray(q[:, :rank])

@@ -76,7 +76,8 @@ def softmax_relu_regression(
     x0 : array_like of shape (d,) or (d, N), or None, default=None
         First start. None draws it.
     n_starts : int, default=1
-        Number of starts, of which the lowest end is returned. All but `x0` are Gaussian, scaled to max |A1 x| = 1.
+        Number of starts, of which the lowest end is returned. All but `x0` are Gaussian, scaled to max |A1 x| = 1, or less
+        where logits would differ by more than 10.
     random_state : None, int, sequence of int, or Generator, default=None
         Seed of the starts. With the same seed, more starts include those of fewer.
     callback : callable or None, default=None
@@ -86,7 +87,8 @@ def softmax_relu_regression(
     options : dict or None, default=None
         ``gtol`` (None): norm of the certificate's residual at a stationary point; None is its rounding.
         ``maxiter`` (2000): steps of one start.
-        ``initial_trust_radius`` (1.0), ``max_trust_radius`` (1000.0), ``eta`` (1e-4): as SciPy's trust-region methods.
+        ``initial_trust_radius`` (1.0), ``max_trust_radius`` (1000.0), ``eta`` (1e-4): as SciPy's trust-region methods, but
+        radii are in units in which a row of A2 has about the length 1 where those of A1 have it.
         ``disp`` (False): print one line for each start.
         ``hessian`` ("auto"): "dense", "matrix-free", "sampled", or the cheaper one of the first two.
         ``epsilon`` (0.5): relative error of sampled Hessians.
@@ -148,7 +150,7 @@ def softmax_relu_regression(
     n_problems = problem.n_problems if isinstance(problem, SoftmaxReLUBatch) else None
     given = [] if x0 is None else [check_start(x0, problem.n_parameters, n_problems)]
     _warn(problem, given)
-    drawn = draw_starts(problem.A1, count - len(given), random_state)
+    drawn = draw_starts(problem.A1, problem.A2, count - len(given), random_state)
     if n_problems is not None:
         drawn = [np.repeat(start[:, np.newaxis], n_problems, axis=1) for start in drawn]
     solver = Solver(problem, chosen, callback)

@@ -57,24 +57,25 @@ class Solver:
             self._reduced = unreduced_problem(problem.A1, problem.A2, weights)
         else:
             self._reduced = reduce_problem(problem.A1, problem.A2, weights, penalised=problem.reg > 0.0)
-        self._inner = self._same(self._reduced.A1, self._reduced.A2, self._reduced.weights)
+        reduced = self._reduced
+        self._inner = self._same(reduced.A1, reduced.A2, reduced.weights, problem.reg * reduced.scale**2)
         self._view = problem
-        if self._reduced.basis is not None:
+        if reduced.basis is not None:
             # The given units in the coordinates of the solver: a certificate there costs less, and holds for all of R^d.
-            self._view = self._same(problem.A1 @ self._reduced.basis, problem.A2, weights)
+            self._view = self._same(problem.A1 @ reduced.basis, problem.A2, weights, problem.reg)
         self._is_free = self._has_free_hidden()
         size = np.inf if sparse.issparse(self._inner.A1) else self._inner.n_parameters
         by_size, by_name = options.hessian == "auto", options.hessian == "matrix-free"
         self._has_products = by_name or (by_size and size > _LARGEST_DENSE)
         self._curvature = projected_curvature if by_name or (by_size and size > _LARGEST_CERTIFIED) else None
-        self._on_step = wrap_callback(callback, self._reduced.restore, self._inner.value)
+        self._on_step = wrap_callback(callback, reduced.restore, self._inner.value)
 
-    def _same(self, A1: Any, A2: Array, weights: Array) -> Any:
-        """Targets, loss and penalty of the problem with other layers."""
+    def _same(self, A1: Any, A2: Array, weights: Array, reg: float) -> Any:
+        """Targets and loss of the problem with other layers and penalties."""
         problem = self._problem
         kind: Any = SoftmaxReLUBatch if isinstance(problem, SoftmaxReLUBatch) else SoftmaxReLU
         used = weights if weights.any() else None
-        return kind(A1, A2, problem.targets, loss=problem.loss, reg=problem.reg, weights=used)
+        return kind(A1, A2, problem.targets, loss=problem.loss, reg=reg, weights=used)
 
     def _has_free_hidden(self) -> bool:
         """Whether hidden values can be chosen freely, which makes the problem smooth."""
@@ -129,7 +130,7 @@ class Solver:
                 self._on_step(found.x, found.value)
             except StopIteration:
                 is_stopped = True
-        certificate = replace(self._certify(view, found.x), status=found.status, reason=found.reason)
+        certificate = replace(self._certify(view, self._reduced.scale * found.x), status=found.status, reason=found.reason)
         x = self._reduced.restore(found.x)
         if self._reduced.basis is not None:
             certificate = self._lift(certificate, problem, x)
@@ -141,7 +142,7 @@ class Solver:
     def _end(self, run: Any, problem: Any, view: Any) -> Ending:
         """Carry a point back to the user, and certify it there."""
         pinned = self._reduced.units(run.certificate.pinned)
-        certificate = self._certify(view, run.x, pinned=pinned)
+        certificate = self._certify(view, self._reduced.scale * run.x, pinned=pinned)
         x = self._reduced.restore(run.x)
         point = problem.at(x)
         if self._reduced.basis is not None:
@@ -168,5 +169,5 @@ class Solver:
             certificate,
             kkt_vector=vector,
             kkt_residual=vector_norm(vector),
-            descent_direction=None if down is None else self._reduced.restore(down),
+            descent_direction=None if down is None else self._reduced.basis @ down,
         )

@@ -11,6 +11,9 @@ from underdetermined._validation import as_float, check_finite
 
 Array = NDArray[np.float64]
 
+# A softmax of logits that differ by more is nearly constant.
+_SPREAD = 10.0
+
 
 def check_start(x0: ArrayLike, n_parameters: int, n_problems: int | None) -> Array:
     """Check the first start.
@@ -44,13 +47,15 @@ def check_start(x0: ArrayLike, n_parameters: int, n_problems: int | None) -> Arr
     return start
 
 
-def draw_starts(A1: Any, count: int, random_state: Any) -> list[Array]:
-    """Gaussian starts, scaled so that the largest pre-activation is 1 in absolute value.
+def draw_starts(A1: Any, A2: Array, count: int, random_state: Any) -> list[Array]:
+    """Gaussian starts: the largest pre-activation is 1, or less where logits would differ by more than 10.
 
     Parameters
     ----------
     A1 : ndarray or sparse array of shape (n, d)
         Hidden layer.
+    A2 : ndarray of shape (m, n)
+        Output layer.
     count : int
         Number of starts.
     random_state : None, int, sequence of int, or Generator
@@ -70,9 +75,13 @@ def draw_starts(A1: Any, count: int, random_state: Any) -> list[Array]:
         generator = np.random.default_rng(random_state)
     except (TypeError, ValueError) as error:
         raise type(error)(f"random_state={random_state!r} is no seed: pass None, an int >= 0 or a Generator") from error
-    starts = []
-    for _ in range(count):
-        start = generator.standard_normal(A1.shape[1])
-        largest = float(np.abs(A1 @ start).max())
-        starts.append(start / largest if 0.0 < largest < np.inf else start)
-    return starts
+    return [_scaled(A1, A2, generator.standard_normal(A1.shape[1])) for _ in range(count)]
+
+
+def _scaled(A1: Any, A2: Array, start: Array) -> Array:
+    z = A1 @ start
+    largest = float(np.abs(z).max())
+    if not 0.0 < largest < np.inf:
+        return start
+    spread = float(np.ptp(A2 @ np.maximum(z / largest, 0.0)))
+    return start / largest / max(1.0, spread / _SPREAD)
