@@ -222,10 +222,10 @@ class _Descent:
                 outcome = self._follow(tangent @ step, float(gradient @ step), bend, self.pinned, 1.0, size)
                 if outcome or self.reason:
                     break
-                self.radius = 0.25 * min(self.radius, vector_norm(step))
-                if not self.radius > EPS * vector_norm(point.x):
+                if proposal.decrease <= _HIDDEN * abs(float(point.value)) or vector_norm(step) <= EPS * vector_norm(point.x):
                     # Nothing visible is left along the kinks: the certificate decides.
                     return True
+                self.radius = 0.25 * min(self.radius, vector_norm(step))
             if self.reason:
                 return False
             if outcome > _GOOD and proposal.on_boundary:
@@ -256,7 +256,8 @@ class _Descent:
         gain = float(point.value - trial.value)
         if promised <= _HIDDEN * abs(float(point.value)):
             smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
-            ratio = 1.0 if smaller or (gain >= 0.0 and len(landed) > len(self.pinned)) else 0.0
+            joins = gain >= 0.0 and len(landed) > len(self.pinned)
+            ratio = 1.0 if np.isfinite(size) and (smaller or joins) else 0.0
         else:
             ratio = gain / promised
         if not ratio > _ACCEPT:
@@ -281,7 +282,7 @@ class _Descent:
         beside = self.objective.at(point.x, active=mask)
         slope = min(slope, float(beside.gradient @ direction)) if slope < 0.0 else 0.0
         bend = float(direction @ beside.hessp(direction))
-        length = self.radius
+        length = max(self.radius, vector_norm(point.x))
         while length > EPS * (vector_norm(point.x) or 1.0):
             if self._follow(direction, slope, bend, held, length, np.inf):
                 return True
