@@ -25,6 +25,11 @@ FloatArray = NDArray[np.float64]
 _FACTOR = 0.5
 # A stage ends where the gradient is this share of the terms that cancel in it.
 _STAGE_TOL = 0.1
+# Terms are not taken to be smaller than this share of the largest ones of earlier stages.
+_SMALLEST_TERMS = 1e-3
+# Logits that differ by more than this leave no gradient to follow: the smooth stages then begin nearer to 0.
+_SPREAD = 50.0
+_MAX_SHRINKS = 100
 # Smoothing, in units of the first one, from which on kinks are tried, how often, and the last one.
 _FIRST_TRIAL, _NEXT_TRIAL, _LAST = 3e-3, 0.1, 1e-9
 # A unit is pinned where its pre-activation is at most this many smoothings from 0: beyond, its slope is 0 or 1 up to 5e-5.
@@ -34,6 +39,8 @@ _MU_STEP = 1e-4
 # A radius is not smaller at the beginning of a stage than this share of the first one.
 _SMALLEST_RADIUS = 0.1
 _MAX_ESCAPES = 10
+# Newton steps on kinks, after which smoothing goes on.
+_MAX_ON_KINKS = 300
 _MAX_HALVINGS = 60
 
 
@@ -179,7 +186,8 @@ class _Search:
         self._objective, self._options, self._on_step = objective, options, on_step
         self._newton, self._manifold, self._certify = newton, manifold, certificate
         self._n_iter = self._n_value = self._n_hessian = self._n_products = self._n_stages = self._n_escapes = 0
-        self._radius = options.initial_trust_radius
+        self._radius = self._first_radius = options.initial_trust_radius
+        self._largest_terms = 0.0
         self._candidates: list[_Candidate] = []
         self._shown: FloatArray | None = None
         self._stopped = self._is_exhausted = False
@@ -210,7 +218,9 @@ class _Search:
             return
         scale = self._scale(start.x)
         if scale > 0.0 and self._options.smoothing > 0.0:
-            end = self._escape(self._stages(start.x, self._options.smoothing * scale))
+            x, smoothing = self._unsaturated(start.x, self._options.smoothing * scale)
+            self._radius = self._first_radius = min(self._options.initial_trust_radius, vector_norm(x))
+            end = self._escape(self._stages(x, smoothing))
             if end.value <= start.value and end.is_certified:
                 return
         self._escape(self._settle(start.x, 0.0))
@@ -229,6 +239,19 @@ class _Search:
         self._candidates.append(_Candidate(x, self._objective.value(x), certificate))
         return self._candidates[-1]
 
+    def _unsaturated(self, x: FloatArray, smoothing: float) -> tuple[FloatArray, float]:
+        """A multiple of a start, and of its smoothing, at which most distributions have several entries to speak of."""
+        for _ in range(_MAX_SHRINKS):
+            fitted = self._objective.at(x, smoothing).fitted
+            self._n_value += 1
+            largest, smallest = fitted.max(axis=-1), fitted.min(axis=-1)
+            with np.errstate(divide="ignore"):
+                spread = float(np.median(np.log(largest) - np.log(smallest)))
+            if spread <= _SPREAD:
+                break
+            x, smoothing = 0.5 * x, 0.5 * smoothing
+        return x, smoothing
+
     def _stages(self, x: FloatArray, smoothing: float) -> _Candidate:
         """Follow the path of smoothed minimisers until its kinks give a certificate."""
         last, trial = _LAST * smoothing, _FIRST_TRIAL * smoothing
@@ -237,7 +260,7 @@ class _Search:
             run = self._stage(x, smoothing)
             if smoothing <= trial:
                 trial, end = _NEXT_TRIAL * smoothing, self._settle(run.x, smoothing)
-                if end.is_certified or end.direction is not None or smoothing <= last:
+                if end.is_certified or smoothing <= last:
                     return end
             smaller = _FACTOR * smoothing
             x = self._predict(run, previous, smoothing, smaller)
@@ -246,12 +269,14 @@ class _Search:
     def _stage(self, x: FloatArray, smoothing: float) -> TrustRegionResult:
         point = self._objective.at(x, smoothing)
         terms = vector_norm(point.slopes * point.unit_slopes * self._objective.row_norms)
+        terms += vector_norm(point.gradient_of_penalty)
+        self._largest_terms = max(terms, self._largest_terms)
         run = self._newton(
             self._objective,
             x,
             smoothing=smoothing,
-            gtol=_STAGE_TOL * (terms + vector_norm(point.gradient_of_penalty)),
-            radius=max(self._radius, _SMALLEST_RADIUS * self._options.initial_trust_radius),
+            gtol=_STAGE_TOL * max(terms, _SMALLEST_TERMS * self._largest_terms),
+            radius=max(self._radius, _SMALLEST_RADIUS * self._first_radius),
             max_iter=self._options.maxiter - self._n_iter,
             eta=self._options.eta,
             max_radius=self._options.max_trust_radius,
@@ -287,7 +312,7 @@ class _Search:
             x,
             active,
             pinned,
-            max_iter=self._options.maxiter - self._n_iter,
+            max_iter=min(self._options.maxiter - self._n_iter, _MAX_ON_KINKS),
             on_step=self._wrapped(),
         )
         self._count(run)
@@ -335,7 +360,7 @@ class _Search:
         self._n_hessian += run.n_hessian
         self._n_products += run.n_products
         self._stopped |= run.reason == "stopped"
-        self._is_exhausted |= run.reason == "max_iter"
+        self._is_exhausted |= run.reason == "max_iter" and self._n_iter >= self._options.maxiter
         if self._stopped or self._is_exhausted:
             self._offer(run.x, None)
             raise _Ended

@@ -224,7 +224,7 @@ def _secular(
     step, derivative = state
     for _ in range(_MAX_SECULAR):
         length = vector_norm(step)
-        if length <= (1.0 + rtol) * radius:
+        if length <= (1.0 + rtol) * radius or not derivative > 0.0:
             break
         larger = shift + (length / derivative) * length * ((length - radius) / radius)
         state_there = shifted(larger) if larger > shift else None

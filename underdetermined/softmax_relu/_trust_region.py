@@ -24,8 +24,6 @@ _GOOD, _GROW, _EXACT, _LEAP = 0.75, 2.0, 0.95, 4.0
 _HIDDEN = 1e-13
 # Negative curvature, relative to the largest entry of the Hessian, that counts as zero.
 _FLAT = 1e-8
-# A radius that is this small beside x moves no entry of it.
-_SMALLEST = EPS
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,8 @@ def trust_region_newton(
     point = objective.at(np.array(x, dtype=np.float64), smoothing=smoothing)
     n_iter, n_value, n_hessian, reason, solve = 0, 1, 0, "", None
     radius = min(radius, max_radius)
+    # Where x = 0 any radius moves it, but none below this one finds a decrease that others have not.
+    smallest = EPS * EPS * radius
     while not reason:
         gradient = point.gradient
         size = vector_norm(gradient)
@@ -176,7 +176,7 @@ def trust_region_newton(
             elif ratio > _GOOD and proposal.on_boundary:
                 radius = min((_LEAP if ratio > _EXACT else _GROW) * radius, max_radius)
             accepted = bool(ratio > eta)
-            if not accepted and radius <= _SMALLEST * vector_norm(point.x):
+            if not accepted and radius <= EPS * vector_norm(point.x) + smallest:
                 reason = "rounding"
         if accepted:
             point = trial
