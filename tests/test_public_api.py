@@ -20,6 +20,7 @@ EXPORTED = [
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RandomFeatures",
+    "SoftmaxReLURegressor",
     "Solution",
     "SparseReLUClassifier",
     "SparseReLURegressor",
@@ -38,6 +39,7 @@ EXPORTED = [
     "nngp_kernel",
     "ntk_kernel",
     "ntk_matrix",
+    "softmax_relu_regression",
     "solve",
 ]
 

@@ -4,7 +4,8 @@ A network whose hidden layer is random and wide is a linear system with more unk
 equations (samples). The package builds that system, solves it with the coefficients of smallest norm, reads off its
 spectrum how gradient descent would train it, which targets it can never fit and how wide it must be, and offers the
 result as scikit-learn estimators. Networks that a bias makes sparse are trained at the cost of their active neurons,
-networks of exponentials, and both layers of smooth networks, by Gauss-Newton steps.
+networks of exponentials, and both layers of smooth networks, by Gauss-Newton steps; a softmax of a ReLU layer is fitted
+to a certified minimum, on its kinks, by Newton's method.
 """
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ from underdetermined.estimators import (
     RandomFeatureClassifier,
     RandomFeatureRegressor,
     RandomFeatures,
+    SoftmaxReLURegressor,
     SparseReLUClassifier,
     SparseReLURegressor,
     TwoLayerClassifier,
@@ -30,6 +32,7 @@ from underdetermined.features import FeatureMap, FeatureOperator
 from underdetermined.gram import gram_matrix, ntk_matrix
 from underdetermined.kernels import nngp_kernel, ntk_kernel
 from underdetermined.leave_one_out import LeaveOneOutPath
+from underdetermined.softmax_relu import softmax_relu_regression
 from underdetermined.solution import Solution, Status
 from underdetermined.solvers import solve
 from underdetermined.spectrum import Spectrum
@@ -47,6 +50,7 @@ __all__ = [
     "RandomFeatureClassifier",
     "RandomFeatureRegressor",
     "RandomFeatures",
+    "SoftmaxReLURegressor",
     "Solution",
     "SparseReLUClassifier",
     "SparseReLURegressor",
@@ -65,5 +69,6 @@ __all__ = [
     "nngp_kernel",
     "ntk_kernel",
     "ntk_matrix",
+    "softmax_relu_regression",
     "solve",
 ]
