@@ -17,16 +17,15 @@ from underdetermined.softmax_relu._apex import FirstOrder, Pattern, first_order
 from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
 from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace, group_kinks, rounding_width
+from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 
-__all__ = ["KinkCertificate", "certify", "kkt_scale"]
+__all__ = ["KinkCertificate", "certify"]
 
 FloatArray = NDArray[np.float64]
 # From a point, as one of the cell whose kinks are held, and the held units, to the smallest curvature along these kinks.
 CurvatureTest = Callable[[Any, NDArray[np.intp]], ReducedCurvature]
 
-_TOLERANCE = 1e-13
-_PROBES, _SEED = 4, 88
 # Kinks of slope zero have two sides to test each.
 _MAX_FREE = 6
 
@@ -36,7 +35,7 @@ def certify(
     x: ArrayLike,
     *,
     pinned: ArrayLike | None = None,
-    tolerance: float = _TOLERANCE,
+    tolerance: float = TOLERANCE,
     curvature: CurvatureTest | None = None,
 ) -> KinkCertificate:
     """Decide whether a point is a local minimiser, at kinks too, whoever found it.
@@ -100,7 +99,7 @@ def certify(
         point = objective.at(point_x, active=active)
         units = np.flatnonzero(held)
         groups = group_kinks(objective.rows(units), norms[units], point.unit_slopes[units])
-        scale = kkt_scale(point, held, norms)
+        scale = rounding(point, held).gradient
         case = _Case(objective, point, units, active, groups, tolerance * scale, curvature)
         found = case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance))
         # Rounding of the gradient moves the minimiser: a concave kink closer than that may be on the other side.
@@ -124,31 +123,6 @@ def _mask(pinned: ArrayLike | None, norms: FloatArray) -> NDArray[np.bool_]:
         raise ValueError(f"pinned={pinned!r}: pass indices of units, integers from 0 to {len(norms) - 1}")
     result[indices] = True
     return result & (norms > 0.0)
-
-
-def kkt_scale(point: Any, held: NDArray[np.bool_], norms: FloatArray) -> float:
-    """Size of the terms that cancel in a gradient, for which rounding can be told from a residual.
-
-    Parameters
-    ----------
-    point : SoftmaxReLUPoint
-        Where.
-    held : ndarray of bool of shape (H,)
-        Pinned units.
-    norms : ndarray of shape (H,)
-        Norms of the rows.
-
-    Returns
-    -------
-    float
-        The root of the sum of the squares of the terms r_i a_i and of the penalty, plus the largest change of the gradient,
-        over a few patterns of signs, when every entry of x changes by as much as itself.
-    """
-    terms = (point.unit_slopes * norms)[held | (point.slopes > 0.0)]
-    signs = np.random.Generator(np.random.Philox(_SEED)).choice((-1.0, 1.0), size=(point.x.size, _PROBES))
-    changes = point.hessp(signs * point.x[:, np.newaxis])
-    moved = max(vector_norm(column) for column in changes.T)
-    return vector_norm(terms) + vector_norm(point.gradient_of_penalty) + moved
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu._certificate import certify, kkt_scale
+from underdetermined.softmax_relu._certificate import certify
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
 from underdetermined.softmax_relu._kinks import NormalSpace, rounding_width
+from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
 from underdetermined.softmax_relu._subproblem import Subproblem
 
 __all__ = ["ManifoldResult", "manifold_newton"]
@@ -22,9 +23,8 @@ OnStep = Callable[[FloatArray, float], None]
 
 # Share of the promised decrease that a step must bring, and from which the radius grows.
 _ACCEPT, _GOOD = 1e-4, 0.75
-# A decrease below this share of the objective is lost in rounding.
-_HIDDEN = 1e-14
-_TOLERANCE = 1e-13
+# Directions with less than this share of the largest curvature are left out of the last step.
+_CURVED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class _Descent:
     def __init__(self, objective: Any, max_iter: int, on_step: OnStep | None) -> None:
         self.objective, self.max_iter, self.on_step = objective, max_iter, on_step
         self.n_iter = self.n_value = self.n_hessian = 0
-        self.reason = ""
+        self.reason, self.hidden = "", 0.0
 
     def run(self, x: FloatArray, pinned: Any, radius: float | None) -> ManifoldResult:
         """Descend until certified, or no further."""
@@ -147,7 +147,7 @@ class _Descent:
                     self.reason = "undecided"
                 elif self.n_iter >= self.max_iter:
                     self.reason = "max_iter"
-                elif not self._leave(certificate.descent_direction, certificate.slope):
+                elif not self._leave(certificate.descent_direction, certificate.slope, certificate.kkt_tolerance):
                     self.reason = "rounding"
         if certificate is None:
             certificate = certify(self.objective, self.point.x, pinned=self.pinned)
@@ -190,7 +190,7 @@ class _Descent:
             return False
         before = self.point, self.pinned, self.space
         self._settle(before[0].x, certificate.pinned)
-        if self.point.value <= before[0].value + _HIDDEN * abs(before[0].value):
+        if self.point.value <= before[0].value + self.hidden:
             return True
         self.point, self.pinned, self.space = before
         return False
@@ -205,7 +205,8 @@ class _Descent:
             size = vector_norm(gradient)
             held[:] = False
             held[self.pinned] = True
-            tolerance = _TOLERANCE * kkt_scale(point, held, self.norms)
+            noise = rounding(point, held)
+            tolerance, self.hidden = TOLERANCE * noise.gradient, noise.value
             if size <= 0.1 * tolerance or (size <= tolerance and size > 0.5 * last):
                 return True
             if self.n_iter >= self.max_iter:
@@ -222,9 +223,14 @@ class _Descent:
                 outcome = self._follow(tangent @ step, float(gradient @ step), bend, self.pinned, 1.0, size)
                 if outcome or self.reason:
                     break
-                if proposal.decrease <= _HIDDEN * abs(float(point.value)) or vector_norm(step) <= EPS * vector_norm(point.x):
-                    # Nothing visible is left along the kinks: the certificate decides.
-                    return True
+                if proposal.decrease <= self.hidden or vector_norm(step) <= EPS * vector_norm(point.x):
+                    # Nothing visible is left; in flat directions the step is noise, and hides what is left in the others.
+                    step = _curved_step(gradient, hessian)
+                    slope, bend = float(gradient @ step), float(step @ (hessian @ step))
+                    outcome = self._follow(tangent @ step, slope, bend, self.pinned, 1.0, size)
+                    if not outcome:
+                        return True
+                    break
                 self.radius = 0.25 * min(self.radius, vector_norm(step))
             if self.reason:
                 return False
@@ -254,7 +260,7 @@ class _Descent:
         space = self.space if is_same else self._space(landed)
         trial = self._trial(self._projected(x, space), landed)
         gain = float(point.value - trial.value)
-        if promised <= _HIDDEN * abs(float(point.value)):
+        if promised <= self.hidden:
             smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
             joins = gain >= 0.0 and len(landed) > len(self.pinned)
             ratio = 1.0 if np.isfinite(size) and (smaller or joins) else 0.0
@@ -271,11 +277,13 @@ class _Descent:
                 self.reason = "stopped"
         return ratio
 
-    def _leave(self, direction: FloatArray, slope: float) -> bool:
+    def _leave(self, direction: FloatArray, slope: float, tolerance: float) -> bool:
         """Follow a direction that leaves kinks, the units it moves being released."""
         point = self.point
         change = self.objective.hidden(direction)
-        moved = np.abs(change[self.pinned]) > np.sqrt(EPS) * self.norms[self.pinned]
+        # Rows between their bounds are orthogonal to a steepest descent up to the rounding of the gradient over its norm.
+        least = min(np.sqrt(EPS), max(TOLERANCE, tolerance / abs(slope))) if slope else np.sqrt(EPS)
+        moved = np.abs(change[self.pinned]) > least * self.norms[self.pinned]
         held = self.pinned[~moved]
         mask = (point.slopes > 0.0).copy()
         mask[self.pinned[moved]] = change[self.pinned[moved]] > 0.0
@@ -288,6 +296,13 @@ class _Descent:
                 return True
             length *= 0.25
         return False
+
+
+def _curved_step(gradient: FloatArray, hessian: FloatArray) -> FloatArray:
+    """Newton's step in the directions that are curved upwards beyond rounding."""
+    values, vectors = np.linalg.eigh(hessian)
+    curved = values > _CURVED * np.abs(values).max(initial=0.0)
+    return -vectors[:, curved] @ ((vectors[:, curved].T @ gradient) / values[curved])
 
 
 def _indicator(units: Any, size: int) -> NDArray[np.bool_]:
