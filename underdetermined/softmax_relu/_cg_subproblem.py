@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, lapack
 from scipy.sparse import diags_array, issparse
 
 FloatArray = NDArray[np.float64]
@@ -78,7 +78,7 @@ class KinkPreconditioner:
         gram = scaled @ scaled.T if self._is_wide else scaled.T @ scaled
         gram = gram.toarray() if issparse(gram) else gram
         gram[np.diag_indices_from(gram)] += 1.0
-        self._factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+        self._factor = cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)[0]
 
     def solve(self, vector: FloatArray) -> FloatArray:
         """M^-1 times a vector.
@@ -93,8 +93,8 @@ class KinkPreconditioner:
         ndarray of shape (D,)
         """
         if not self._is_wide:
-            return cho_solve(self._factor, vector, check_finite=False)
-        return vector - self._scaled.T @ cho_solve(self._factor, self._scaled @ vector, check_finite=False)
+            return lapack.dpotrs(self._factor, vector, lower=1)[0]
+        return vector - self._scaled.T @ lapack.dpotrs(self._factor, self._scaled @ vector, lower=1)[0]
 
 
 def kink_preconditioner(objective: Any, curvatures: FloatArray | None, scale: float) -> KinkPreconditioner | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import lapack
 from scipy.sparse import diags_array, issparse
 
 from underdetermined._linalg import EPS
@@ -66,8 +66,7 @@ class NullSpace:
 
     def _combine(self, right: FloatArray) -> FloatArray:
         """(R R.T)^-1 times a vector, R of the rows that are kept, of norm one."""
-        half = solve_triangular(self._factor, right, lower=True, check_finite=False)
-        return solve_triangular(self._factor, half, lower=True, trans=1, check_finite=False)
+        return lapack.dpotrs(self._factor, right, lower=1)[0]
 
     def project(self, vector: FloatArray) -> FloatArray:
         """Nearest vector in the null space.
