@@ -19,7 +19,7 @@ from underdetermined.estimators._rows import merge_rows
 from underdetermined.estimators._softmax_relu_targets import as_shares, shares_of_labels
 from underdetermined.estimators._softmax_relu_training import Training, train
 from underdetermined.estimators._steps import Steps
-from underdetermined.estimators._trained import check_weights, remedy_for_rows
+from underdetermined.estimators._trained import remedy_for_rows
 from underdetermined.estimators._two_layer_rows import centre_and_scale, prepared_rows
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
@@ -185,8 +185,8 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         TypeError
             If shares are not numbers.
         ValueError
-            If a share is negative or not finite, the shares of a row do not add up to 1, one-dimensional targets are
-            fractions or all equal, or the sum of the weights is below 1e-150 or above 1e290.
+            If a share is negative or not finite, the shares of a row do not add up to 1, or one-dimensional targets are
+            fractions or all equal.
         MemoryError
             If the network cannot fit in memory.
         """
@@ -194,7 +194,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        check_weights(weight)
+            weight = weight / weight.max()  # only their proportions count, and their sum could overflow
         shares, classes = as_shares(y)
         self._train(X, y, shares, weight, {} if classes is None else {"classes_": classes})
         return self
@@ -265,7 +265,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
             f"{training.last_norm / training.first_norm:.3g} times its norm at the start, above tol={self.tol:g}. Raise "
             f"max_iter, tol or alpha.{f' Also {uneven}.' if uneven else ''}",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
     def _log_shares(self, X: Any) -> tuple[np.ndarray, Any]:

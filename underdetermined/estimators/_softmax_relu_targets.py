@@ -41,12 +41,12 @@ def as_shares(y: Any) -> tuple[np.ndarray, np.ndarray | None]:
     labels = column_or_1d(y, warn=True)
     if type_of_target(labels, input_name="y") not in ("binary", "multiclass"):
         raise ValueError(
-            f"y has one dimension and holds numbers such as {labels[0]!r} that are no labels (Unknown label type: "
+            f"y has one dimension and holds numbers such as {labels[0]} that are no labels (Unknown label type: "
             "continuous): pass labels, or shares of shape (n_samples, n_outputs) with rows that add up to 1"
         )
     classes = np.unique(labels)
     if len(classes) < 2:
-        raise ValueError(f"y has 1 class, {classes[0]!r}: pass labels of at least two classes")
+        raise ValueError(f"y has 1 class, {str(classes[0])!r}: pass labels of at least two classes")
     return shares_of_labels(labels, classes), classes
 
 
@@ -73,7 +73,7 @@ def shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
     columns = labels[:, np.newaxis] == classes
     unknown = labels[~columns.any(axis=1)]
     if len(unknown):
-        raise ValueError(f"y has the label {unknown[0]!r}, which the training data did not have: leave such rows out")
+        raise ValueError(f"y has the label {str(unknown[0])!r}, which the training data did not have: leave such rows out")
     return columns.astype(np.float64)
 
 

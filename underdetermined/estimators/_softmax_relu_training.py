@@ -11,8 +11,8 @@ from underdetermined.softmax_relu._newton_cg import newton_cg
 __all__ = ["Training", "train"]
 
 # Widths of the softplus in units of the pre-activations at the start, and how much later than `tol` they may end. With the
-# last, predictions are those of far narrower ones.
-STAGES = ((0.3, 10.0), (0.03, 1.0))
+# wide first, networks end lower; with the last, predictions are those of far narrower ones.
+STAGES = ((0.3, 3.0), (0.03, 3.0), (0.01, 1.0))
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Training:
     kkt_residual : float
         Norm of the convex combination of one-sided gradients without softplus that the last softplus weighs.
     is_over : bool
-        Whether the goal was reached or training was told to stop.
+        Whether the goal was reached, up to rounding, or training was told to stop.
     """
 
     x: np.ndarray
@@ -72,23 +72,17 @@ def train(
     values, last = [first.value], x
 
     def on_step(x: np.ndarray, value: float) -> None:
-        nonlocal last
-        last = x
         values.append(value)
         if callback(len(values) - 1, x):
             raise StopIteration
 
     is_over = False
     for share, slack in STAGES:
-        smoothing, goal = share * size, slack * tol * first_norm
-        try:
-            result = newton_cg(
-                objective, last, smoothing=smoothing, gtol=goal, max_iter=max_iter - len(values) + 1, on_step=on_step
-            )
-        except StopIteration:
-            is_over = True
+        smoothing, goal, rest = share * size, slack * tol * first_norm, max_iter - len(values) + 1
+        result = newton_cg(objective, last, smoothing=smoothing, gtol=goal, max_iter=rest, on_step=on_step)
+        last, is_over = result.x, result.is_converged or result.reason in ("rounding", "stopped")
+        if result.reason == "stopped":
             break
-        last, is_over = result.x, result.is_converged
     point = objective.at(last, smoothing)
     combined = objective.hidden_adjoint(point.slopes * objective.at(last).unit_slopes) + point.gradient_of_penalty
     return Training(
