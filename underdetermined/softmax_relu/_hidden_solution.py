@@ -34,7 +34,7 @@ class HiddenSolution(NamedTuple):
     value, bound : float
         Loss at h, and a number that no h >= 0 goes below.
     is_exact : bool
-        Whether the fit is exact (for targets off the simplex: the nearest composition is fitted).
+        Whether `bound` is reached: the fit is exact, or for targets that do not sum to 1 the nearest composition is fitted.
     is_attained : bool
         False where the infimum of the loss is only approached, along a ray.
     is_stationary : bool
@@ -95,6 +95,10 @@ def solve_hidden(
     target = b if loss == "kl" else b - (b.sum() - 1.0) / len(b)
     floor = 0.0 if loss == "kl" else 0.5 * float((target - b) @ (target - b))
     beginnings = [np.asarray(start) * norms for start in starts]
+    if not columns.any():
+        minimum = _look(columns, b, loss, np.zeros(A2.shape[1]))
+        reason = "the rows of A2 are equal, so that the loss is constant"
+        return _summarise(minimum, norms, float(minimum.found.value), reason, is_exact=True)
     if target.min() > 0.0:
         fit = find_exact_fit(A2, target / target.sum())
         if fit.hidden is not None:

@@ -289,6 +289,8 @@ def least_distance(equations: FloatArray, right: FloatArray, sides: FloatArray) 
     if slack.max(initial=0.0) <= tolerance:
         return x0
     inner = sides @ basis
+    # What the equations determine cannot be changed: such a side holds or there is no point.
+    inner[np.linalg.norm(inner, axis=1) <= tolerance] = 0.0
     step = _shortest_inside(inner, -slack, tolerance)
     return None if step is None else x0 + size * (basis @ step)
 
