@@ -137,7 +137,7 @@ STAGES = (0.0, 1e-3, 0.1, 1.0)
 @pytest.mark.parametrize("smoothing", STAGES)
 @pytest.mark.parametrize("loss", ["squared", "kl"])
 def test_derivatives_agree_with_complex_steps(loss, smoothing, layer):
-    for seed in range(25):
+    for seed in range(13):
         case = oracle.random_problem(seed)
         options = {"reg": case.reg, "weights": case.weights}
         arguments = (case.A1, case.A2, case.b)

@@ -174,6 +174,6 @@ class SoftmaxReLUBatch(SoftmaxReLULayers):
                 f"smoothing has shape {scales.shape}: pass a number or one for each problem, ({self.n_problems},)"
             )
         check_finite(scales, "smoothing")
-        if scales.min() < 0.0:
+        if scales.min(initial=0.0) < 0.0:
             raise ValueError(f"smoothing has the negative entry {scales.min()}: pass numbers >= 0")
         return SoftmaxReLUBatchPoint(self, points, scales, mask)

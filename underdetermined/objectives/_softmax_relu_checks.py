@@ -127,7 +127,7 @@ def check_distributions(targets: ArrayLike, n_outputs: int, loss: str, name: str
         If the shape does not fit, an entry is not finite, or a distribution is none.
     """
     given = as_float(targets, name)
-    if given.ndim not in (1, 2) or 0 in given.shape or given.shape[min(axis, given.ndim - 1)] != n_outputs:
+    if given.ndim not in (1 + axis, 2) or given.size == 0 or given.shape[axis] != n_outputs:
         raise ValueError(
             f"{name} has shape {given.shape}: its axis {axis} must have one entry for each of {n_outputs} outputs"
         )

@@ -103,10 +103,8 @@ class SharedSoftmaxReLU:
         output = np.ascontiguousarray(check_matrix(A2, "A2"), dtype=np.float64)
         loss = check_loss(loss)
         targets = check_distributions(B, len(output), loss, "B", axis=1)
-        if targets.shape != (len(inputs), len(output)):
-            raise ValueError(
-                f"B has shape {targets.shape}: pass one row for each row of Phi, ({len(inputs)}, {len(output)})"
-            )
+        if len(targets) != len(inputs):
+            raise ValueError(f"B has {len(targets)} rows and Phi {len(inputs)}: pass one distribution for each input")
         weight = None if sample_weight is None else np.ascontiguousarray(check_sample_weight(sample_weight, len(inputs)))
         shift = None if offset is None else np.array(offset, dtype=np.float64)
         if shift is not None:
