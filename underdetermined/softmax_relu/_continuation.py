@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from underdetermined._linalg import vector_norm
 from underdetermined.softmax_relu._certificate import KinkCertificate, certify
 from underdetermined.softmax_relu._kinks import identify
+from underdetermined.softmax_relu._majoriser import majoriser_descent
 from underdetermined.softmax_relu._manifold import manifold_newton
 from underdetermined.softmax_relu._options import SolverOptions
 from underdetermined.softmax_relu._trust_region import OnStep, TrustRegionResult, trust_region_newton
@@ -96,6 +97,7 @@ def continuation(
     newton: Callable[..., TrustRegionResult] = trust_region_newton,
     manifold: Callable[..., Any] = manifold_newton,
     certificate: Callable[..., KinkCertificate] = certify,
+    fallback: Callable[..., Any] | None = majoriser_descent,
     on_step: OnStep | None = None,
 ) -> ContinuationResult:
     """Minimise a softmax-ReLU objective from one start, to a point that carries a certificate.
@@ -122,6 +124,8 @@ def continuation(
         Newton steps on kinks, with the arguments and the result of `manifold_newton`, a certificate included.
     certificate : callable, default=certify
         Certificate of a point where no steps were made, with the arguments and the result of `certify`.
+    fallback : callable or None, default=majoriser_descent
+        A safe descent, with the arguments and the result of `majoriser_descent`, for what is not certified otherwise.
     on_step : callable or None, default=None
         Called as ``on_step(x, value)`` after every accepted step, with the smoothed value; may raise StopIteration.
 
@@ -142,13 +146,13 @@ def continuation(
     --------
     >>> import numpy as np
     >>> from underdetermined.objectives import SoftmaxReLU
-    >>> from underdetermined.softmax_relu import continuation
+    >>> from underdetermined.softmax_relu._continuation import continuation
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = continuation(objective, np.array([0.5, 0.25]))
     >>> run.certificate.is_certified, round(run.value, 15), run.x.round(6).tolist()
     (True, 6.8311088712e-05, [0.104462, -0.05223])
     """
-    search = _Search(objective, options or SolverOptions(), newton, manifold, certificate, on_step)
+    search = _Search(objective, options or SolverOptions(), newton, manifold, certificate, fallback, on_step)
     return search.run(np.array(x0, dtype=np.float64))
 
 
@@ -181,10 +185,11 @@ class _Search:
         newton: Callable[..., TrustRegionResult],
         manifold: Callable[..., Any],
         certificate: Callable[..., KinkCertificate],
+        fallback: Callable[..., Any] | None,
         on_step: OnStep | None,
     ) -> None:
         self._objective, self._options, self._on_step = objective, options, on_step
-        self._newton, self._manifold, self._certify = newton, manifold, certificate
+        self._newton, self._manifold, self._certify, self._fallback = newton, manifold, certificate, fallback
         self._n_iter = self._n_value = self._n_hessian = self._n_products = self._n_stages = self._n_escapes = 0
         self._radius = self._first_radius = options.initial_trust_radius
         self._largest_terms = 0.0
@@ -224,6 +229,13 @@ class _Search:
             if end.value <= start.value and end.is_certified:
                 return
         self._escape(self._settle(start.x, 0.0))
+        best = self._best(start)
+        if best.direction is not None and self._fallback is not None:
+            run = self._fallback(
+                self._objective, best.x, max_iter=self._options.maxiter - self._n_iter, on_step=self._wrapped()
+            )
+            self._count(run)
+            self._escape(self._finish(run.x, run.active, run.pinned))
 
     def _best(self, start: _Candidate) -> _Candidate:
         if self._stopped and self._shown is not None:
@@ -253,15 +265,17 @@ class _Search:
         return x, smoothing
 
     def _stages(self, x: FloatArray, smoothing: float) -> _Candidate:
-        """Follow the path of smoothed minimisers until its kinks give a certificate."""
+        """Follow the path of smoothed minimisers until its kinks give a certificate, or lead no lower."""
         last, trial = _LAST * smoothing, _FIRST_TRIAL * smoothing
         previous: tuple[FloatArray, float] | None = None
+        lowest = np.inf
         while True:
             run = self._stage(x, smoothing)
             if smoothing <= trial:
                 trial, end = _NEXT_TRIAL * smoothing, self._settle(run.x, smoothing)
-                if end.is_certified or smoothing <= last:
+                if end.is_certified or smoothing <= last or end.value >= lowest:
                     return end
+                lowest = end.value
             smaller = _FACTOR * smoothing
             x = self._predict(run, previous, smoothing, smaller)
             previous, smoothing = (run.x, smoothing), smaller
@@ -307,6 +321,9 @@ class _Search:
     def _settle(self, x: FloatArray, smoothing: float) -> _Candidate:
         """Newton steps on the kinks that hold x, and the certificate of their end."""
         pinned, active = identify(self._objective.hidden(x), smoothing, self._objective.row_norms, width=_WIDTH)
+        return self._finish(x, active, pinned)
+
+    def _finish(self, x: FloatArray, active: NDArray[np.bool_], pinned: NDArray[np.intp]) -> _Candidate:
         run = self._manifold(
             self._objective,
             x,
