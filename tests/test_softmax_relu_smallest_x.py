@@ -99,7 +99,8 @@ def test_fits_in_the_cell_of_a_known_fit(seed):
     exact = layer - layer[0]
     assert np.where(active, np.minimum(A1 @ found, 0.0), np.maximum(A1 @ found, 0.0)) == pytest.approx(0.0, abs=1e-12)
     assert exact @ found == pytest.approx(np.log(b / b[0]), abs=1e-11)
-    assert np.linalg.norm(found) == pytest.approx(shortest_by_slsqp(x, exact[1:], np.log(b / b[0])[1:], signs * A1), rel=1e-6)
+    reference = shortest_by_slsqp(x, exact[1:], np.log(b / b[0])[1:], signs * A1)
+    assert np.linalg.norm(found) == pytest.approx(reference, rel=1e-6)
 
 
 def test_more_hidden_units_than_parameters():
