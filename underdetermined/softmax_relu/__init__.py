@@ -9,7 +9,6 @@
 from underdetermined.softmax_relu._basin import basin_radius
 from underdetermined.softmax_relu._bounds import convexifying_reg, convexifying_weights, hessian_lipschitz
 from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._continuation import ContinuationResult, continuation
 from underdetermined.softmax_relu._exact_fit import ExactFit, exact_fit, exact_fit_probability
 from underdetermined.softmax_relu._free_hidden import FreeHiddenSolution, has_free_hidden, solve_free_hidden
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
@@ -19,18 +18,14 @@ from underdetermined.softmax_relu._sample_size import sample_size
 from underdetermined.softmax_relu._sampling import sampled_hessian
 from underdetermined.softmax_relu._smallest_x import fit_in_cell, smallest_x
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
-from underdetermined.softmax_relu._trust_region import TrustRegionResult, trust_region_newton
 
 __all__ = [
-    "ContinuationResult",
     "ExactFit",
     "FreeHiddenSolution",
     "KinkCertificate",
     "SoftmaxReLUStatus",
-    "TrustRegionResult",
     "basin_radius",
     "certify",
-    "continuation",
     "convexifying_reg",
     "convexifying_weights",
     "curvature_is_psd",
@@ -46,5 +41,4 @@ __all__ = [
     "smallest_x",
     "softmax_relu_regression",
     "solve_free_hidden",
-    "trust_region_newton",
 ]

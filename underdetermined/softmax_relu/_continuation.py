@@ -149,8 +149,8 @@ def continuation(
     >>> from underdetermined.softmax_relu._continuation import continuation
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = continuation(objective, np.array([0.5, 0.25]))
-    >>> run.certificate.is_certified, round(run.value, 15), run.x.round(6).tolist()
-    (True, 6.8311088712e-05, [0.104462, -0.05223])
+    >>> run.certificate.is_certified, round(run.value, 15), run.x.round(4).tolist()
+    (True, 6.8311088712e-05, [0.1045, -0.0522])
     """
     search = _Search(objective, options or SolverOptions(), newton, manifold, certificate, fallback, on_step)
     return search.run(np.array(x0, dtype=np.float64))
