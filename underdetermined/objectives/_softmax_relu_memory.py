@@ -10,6 +10,7 @@ from underdetermined.blocks import scratch
 
 # Bytes. Below, asking how much memory there is takes longer than the work, and fresh pages cost as much as its flops.
 _LARGE = 2**26
+_FLOAT = np.dtype(np.float64)
 
 
 def working_memory(*shapes: tuple[int, int]) -> list[NDArray[np.float64]]:
@@ -25,11 +26,14 @@ def working_memory(*shapes: tuple[int, int]) -> list[NDArray[np.float64]]:
     list of ndarray
         Not initialised; the next call on this thread returns the same memory.
     """
-    ends = np.cumsum([rows * columns for rows, columns in shapes])
-    whole = (1, int(ends[-1]))
-    flat = (scratch(whole, np.dtype(np.float64)) if 8 * whole[1] <= _LARGE else np.empty(whole))[0]
-    parts = zip(np.split(flat, ends[:-1]), shapes, strict=True)
-    return [part.reshape(shape) for part, shape in parts]
+    size = sum(rows * columns for rows, columns in shapes)
+    flat = (scratch((1, size), _FLOAT) if 8 * size <= _LARGE else np.empty((1, size)))[0]
+    parts, start = [], 0
+    for rows, columns in shapes:
+        stop = start + rows * columns
+        parts.append(flat[start:stop].reshape(rows, columns))
+        start = stop
+    return parts
 
 
 def check_large(n_rows: int, n_columns: int, what: str) -> None:
