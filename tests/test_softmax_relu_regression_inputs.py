@@ -75,7 +75,7 @@ def test_types_that_are_refused(changes, message):
 
 def test_too_large_problems_are_refused_before_they_are_tried(monkeypatch):
     monkeypatch.setattr("underdetermined._validation.available_memory", lambda: 100)
-    with pytest.raises(MemoryError, match=r"softmax_relu_regression with A1 of shape \(2, 2\).* needs 128 bytes"):
+    with pytest.raises(MemoryError, match=r"softmax_relu_regression with A1 of shape \(2, 2\).* needs 256 bytes"):
         fit()
 
 

@@ -79,11 +79,12 @@ def test_starts_are_nested_and_scaled():
     assert not np.array_equal(draw_starts(A1, A2, 1, 12)[0], few[0])
 
 
-def test_starts_do_not_saturate_the_softmax():
+@pytest.mark.parametrize(("factor", "spread"), [(1e5, 10.0), (1e-5, 0.1)])
+def test_starts_neither_saturate_the_softmax_nor_leave_it_constant(factor, spread):
     rng = np.random.default_rng(0)
-    A1, A2 = rng.normal(size=(6, 3)), 1e5 * rng.normal(size=(4, 6))
+    A1, A2 = rng.normal(size=(6, 3)), factor * rng.normal(size=(4, 6))
     for start in draw_starts(A1, A2, 4, 0):
-        np.testing.assert_allclose(np.ptp(A2 @ np.maximum(A1 @ start, 0.0)), 10.0)
+        np.testing.assert_allclose(np.ptp(A2 @ np.maximum(A1 @ start, 0.0)), spread)
 
 
 def test_starts_without_pre_activations_are_left_alone():

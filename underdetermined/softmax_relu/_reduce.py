@@ -35,6 +35,8 @@ class ReducedProblem:
         Orthonormal basis of the space of rows; None where the unknowns stay as they are.
     scale : float
         A power of two. The rows of A2 have norms about 1.
+    powers : ndarray of shape (n,)
+        Powers of two near the norms of the rows of the given A1.
     """
 
     A1: Any
@@ -43,6 +45,7 @@ class ReducedProblem:
     groups: NDArray[np.intp]
     basis: Array | None
     scale: float
+    powers: Array
 
     def start(self, x: Array) -> Array:
         """Coordinates of the point of the row space nearest to x.
@@ -118,11 +121,11 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     Softmax ignores what all logits share, and relu(t z) = t relu(z) for t > 0, so that values and minimisers are those
     of the given problem. Then |z_i| is the distance to a kink, and one scale fits all lengths of steps. Units whose
     directions agree to rounding are summed: together they have one kink. Without reg the point returned is the one of
-    smallest norm among those with the same hidden units. Costs a copy of both matrices and, where d > n or reg = 0, a QR
+    smallest norm among those with the same hidden units. Costs two copies of both matrices and, where d > n or reg = 0, a QR
     decomposition of A1 with pivoting, O(n d min(n, d)).
     """
     (n, d), m = A1.shape, len(A2)
-    check_memory(16 * (n * d + m * n), f"softmax_relu_regression with A1 of shape {A1.shape} and A2 of shape {A2.shape}")
+    check_memory(32 * (n * d + m * n), f"softmax_relu_regression with A1 of shape {A1.shape} and A2 of shape {A2.shape}")
     norms = column_norms(A1.T)
     present = np.flatnonzero(norms > 0.0)
     if present.size == 0:
@@ -147,7 +150,9 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
         directions = directions @ basis
     size = vector_norm(column_norms(columns)) / np.sqrt(m)
     scale = float(2.0 ** -np.round(np.log2(size))) if size > 0.0 else 1.0
-    return ReducedProblem(directions, scale * columns, scale * scaled, groups, basis, scale)
+    powers = np.ones(n)
+    powers[present] = 2.0 ** np.round(np.log2(norms[present]))
+    return ReducedProblem(directions, scale * columns, scale * scaled, groups, basis, scale, powers)
 
 
 def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
@@ -166,7 +171,7 @@ def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
     -------
     ReducedProblem
     """
-    return ReducedProblem(A1, A2, weights, np.arange(A1.shape[0]), None, 1.0)
+    return ReducedProblem(A1, A2, weights, np.arange(A1.shape[0]), None, 1.0, np.ones(A1.shape[0]))
 
 
 def _distinct(directions: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

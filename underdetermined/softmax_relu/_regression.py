@@ -13,12 +13,7 @@ from scipy.optimize import OptimizeResult
 
 from underdetermined._validation import check_count
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
-from underdetermined.objectives._softmax_relu_checks import (
-    check_distributions,
-    check_hidden_matrix,
-    check_loss,
-    check_output_matrix,
-)
+from underdetermined.objectives._softmax_relu_checks import check_hidden_matrix
 from underdetermined.softmax_relu._options import SolverOptions, check_options
 from underdetermined.softmax_relu._result import Ending, batch_result, single_result
 from underdetermined.softmax_relu._solve import Solver
@@ -76,8 +71,8 @@ def softmax_relu_regression(
     x0 : array_like of shape (d,) or (d, N), or None, default=None
         First start. None draws it.
     n_starts : int, default=1
-        Number of starts, of which the lowest end is returned. All but `x0` are Gaussian, scaled to max |A1 x| = 1, or less
-        where logits would differ by more than 10.
+        Number of starts, of which the lowest end is returned. All but `x0` are Gaussian, scaled to max |A1 x| = 1
+        unless logits would then differ by more than 10 or less than 0.1.
     random_state : None, int, sequence of int, or Generator, default=None
         Seed of the starts. With the same seed, more starts include those of fewer.
     callback : callable or None, default=None
@@ -166,13 +161,10 @@ def softmax_relu_regression(
 
 
 def _check_problem(A1: Any, A2: ArrayLike, b: ArrayLike, loss: str, reg: float, weights: Any) -> Any:
-    hidden = check_hidden_matrix(A1, "A1")
-    if sparse.issparse(hidden) and hidden.shape[0] * hidden.shape[1] <= _DENSE_ENTRIES:
-        hidden = hidden.toarray()
-    output = check_output_matrix(A2, hidden.shape[0], "A2", f"A1 has {hidden.shape[0]} rows")
-    targets = check_distributions(b, len(output), check_loss(loss), "b")
-    kind: Any = SoftmaxReLU if targets.ndim == 1 else SoftmaxReLUBatch
-    return kind(hidden, output, targets, loss=loss, reg=reg, weights=weights)
+    if sparse.issparse(A1) and A1.shape[0] * A1.shape[1] <= _DENSE_ENTRIES:
+        A1 = check_hidden_matrix(A1, "A1").toarray()
+    kind: Any = SoftmaxReLUBatch if np.ndim(b) == 2 else SoftmaxReLU
+    return kind(A1, A2, b, loss=loss, reg=reg, weights=weights)
 
 
 def _warn(problem: Any, given: list[Array]) -> None:

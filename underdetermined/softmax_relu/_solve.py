@@ -23,6 +23,7 @@ from underdetermined.softmax_relu._options import SolverOptions
 from underdetermined.softmax_relu._projected_curvature import projected_curvature
 from underdetermined.softmax_relu._reduce import reduce_problem, unreduced_problem
 from underdetermined.softmax_relu._result import Ending, Work
+from underdetermined.softmax_relu._rounding import TOLERANCE
 from underdetermined.softmax_relu._sampling import sampled_hessian
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 from underdetermined.softmax_relu._trust_region import trust_region_newton
@@ -33,8 +34,6 @@ Array = NDArray[np.float64]
 # certificate is that of a Hessian: slower, but without the small probability of error of Lanczos steps.
 _LARGEST_DENSE, _LARGEST_CERTIFIED = 200, 500
 _SAMPLING_SEED = 8
-# Rounding of a residual, relative to the terms that cancel in it.
-_TOLERANCE = 1e-13
 
 
 class Solver:
@@ -59,16 +58,26 @@ class Solver:
             self._reduced = reduce_problem(problem.A1, problem.A2, weights, penalised=problem.reg > 0.0)
         reduced = self._reduced
         self._inner = self._same(reduced.A1, reduced.A2, reduced.weights, problem.reg * reduced.scale**2)
-        self._view = problem
-        if reduced.basis is not None:
-            # The given units in the coordinates of the solver: a certificate there costs less, and holds for all of R^d.
-            self._view = self._same(problem.A1 @ reduced.basis, problem.A2, weights, problem.reg)
+        self._view = self._scaled(weights)
         self._is_free = self._has_free_hidden()
         size = np.inf if sparse.issparse(self._inner.A1) else self._inner.n_parameters
         by_size, by_name = options.hessian == "auto", options.hessian == "matrix-free"
         self._has_products = by_name or (by_size and size > _LARGEST_DENSE)
         self._curvature = projected_curvature if by_name or (by_size and size > _LARGEST_CERTIFIED) else None
         self._on_step = wrap_callback(callback, reduced.restore, self._inner.value)
+
+    def _scaled(self, weights: Array) -> Any:
+        """The given units with rows of norms near 1, by powers of two, which do not round, and in the space of their rows.
+
+        A certificate there costs less, is not spoilt by rows of very different norms, and holds for all of R^d.
+        """
+        problem, reduced = self._problem, self._reduced
+        if sparse.issparse(problem.A1):
+            return problem
+        rows, powers = problem.A1 / reduced.powers[:, np.newaxis], reduced.powers
+        if reduced.basis is not None:
+            rows = rows @ reduced.basis
+        return self._same(rows, problem.A2 * powers, weights * powers, problem.reg)
 
     def _same(self, A1: Any, A2: Array, weights: Array, reg: float) -> Any:
         """Targets and loss of the problem with other layers and penalties."""
@@ -130,23 +139,17 @@ class Solver:
                 self._on_step(found.x, found.value)
             except StopIteration:
                 is_stopped = True
-        certificate = replace(self._certify(view, self._reduced.scale * found.x), status=found.status, reason=found.reason)
-        x = self._reduced.restore(found.x)
-        if self._reduced.basis is not None:
-            certificate = self._lift(certificate, problem, x)
+        certificate = self._certify(view, self._reduced.scale * found.x)
+        certificate = replace(certificate, status=found.status, reason=found.reason)
+        point, certificate = self._given(certificate, problem, self._reduced.restore(found.x))
         status = SoftmaxReLUStatus.CALLBACK if is_stopped else found.status
-        return Ending(
-            problem.at(x), certificate, status, Work(found.n_hessian, found.n_value, found.n_hessian, found.n_hessian)
-        )
+        return Ending(point, certificate, status, Work(found.n_hessian, found.n_value, found.n_hessian, found.n_hessian))
 
     def _end(self, run: Any, problem: Any, view: Any) -> Ending:
         """Carry a point back to the user, and certify it there."""
         pinned = self._reduced.units(run.certificate.pinned)
         certificate = self._certify(view, self._reduced.scale * run.x, pinned=pinned)
-        x = self._reduced.restore(run.x)
-        point = problem.at(x)
-        if self._reduced.basis is not None:
-            certificate = self._lift(certificate, problem, x)
+        point, certificate = self._given(certificate, problem, self._reduced.restore(run.x))
         status = SoftmaxReLUStatus.CALLBACK if run.stopped else certificate.status
         work = Work(run.n_iter, run.n_value, run.n_gradient, run.n_hessian, run.n_products)
         return Ending(point, certificate, status, work)
@@ -154,20 +157,23 @@ class Solver:
     def _certify(self, objective: Any, x: Array, *, pinned: NDArray[np.intp] | None = None) -> Any:
         """The certificate at the accuracy that the user asked for."""
         test = partial(certify, objective, x, pinned=pinned, curvature=self._curvature)
-        found = test(tolerance=_TOLERANCE)
+        found = test(tolerance=TOLERANCE)
         if self._options.gtol is None or found.is_certified or self._options.gtol <= found.kkt_tolerance:
             return found
         # Its tolerance is relative to the terms that cancel in the residual.
-        return test(tolerance=self._options.gtol * _TOLERANCE / found.kkt_tolerance)
+        return test(tolerance=self._options.gtol * TOLERANCE / found.kkt_tolerance)
 
-    def _lift(self, certificate: Any, problem: Any, x: Array) -> Any:
-        """The certificate with vectors in the coordinates of the user; the residual is computed again there."""
-        slopes = problem.at(x, active=certificate.active).gradient
-        vector = slopes + problem.rows(certificate.pinned).T @ certificate.multipliers
-        down = certificate.descent_direction
-        return replace(
+    def _given(self, certificate: Any, problem: Any, x: Array) -> tuple[Any, Any]:
+        """The given problem at x, and the certificate in its units; the residual is computed again there."""
+        powers, basis, units = self._reduced.powers, self._reduced.basis, certificate.pinned
+        multipliers, down = certificate.multipliers / powers[units], certificate.descent_direction
+        vector = problem.at(x, active=certificate.active).gradient + problem.rows(units).T @ multipliers
+        given = replace(
             certificate,
             kkt_vector=vector,
             kkt_residual=vector_norm(vector),
-            descent_direction=None if down is None else self._reduced.basis @ down,
+            multipliers=multipliers,
+            unit_slopes=certificate.unit_slopes / powers[units],
+            descent_direction=down if down is None or basis is None else basis @ down,
         )
+        return problem.at(x), given

@@ -11,8 +11,8 @@ from underdetermined._validation import as_float, check_finite
 
 Array = NDArray[np.float64]
 
-# A softmax of logits that differ by more is nearly constant.
-_SPREAD = 10.0
+# Differences of logits at a start: with larger ones the softmax hardly changes, with smaller ones hardly anything does.
+_SPREAD = (0.1, 10.0)
 
 
 def check_start(x0: ArrayLike, n_parameters: int, n_problems: int | None) -> Array:
@@ -48,7 +48,7 @@ def check_start(x0: ArrayLike, n_parameters: int, n_problems: int | None) -> Arr
 
 
 def draw_starts(A1: Any, A2: Array, count: int, random_state: Any) -> list[Array]:
-    """Gaussian starts: the largest pre-activation is 1, or less where logits would differ by more than 10.
+    """Gaussian starts: the largest pre-activation is 1, unless logits would then differ by more than 10 or less than 0.1.
 
     Parameters
     ----------
@@ -84,4 +84,4 @@ def _scaled(A1: Any, A2: Array, start: Array) -> Array:
     if not 0.0 < largest < np.inf:
         return start
     spread = float(np.ptp(A2 @ np.maximum(z / largest, 0.0)))
-    return start / largest / max(1.0, spread / _SPREAD)
+    return start / largest * (np.clip(spread, *_SPREAD) / spread if spread > 0.0 else 1.0)
