@@ -53,7 +53,8 @@ class FirstOrder:
     slope : float
         The derivative along it.
     is_decided : bool
-        False if there are too many pieces to test them all, and no descent was found among those tested.
+        False if there are too many pieces to test them all and no descent was found among those tested, or a residual is
+        left along which nothing falls visibly.
     concave : ndarray of bool of shape (k,)
         The concave kinks.
     """
@@ -141,8 +142,11 @@ def first_order(groups: KinkGroups, gradient: FloatArray, space: NormalSpace, to
         size = vector_norm(residual)
         if size > tolerance:
             descent = -residual / size
-            pattern = Pattern(on, multipliers, residual)
-            return FirstOrder([pattern], descent, one_sided_slope(groups, gradient, descent), True, concave)
+            slope, pattern = one_sided_slope(groups, gradient, descent), Pattern(on, multipliers, residual)
+            if slope < 0.0:
+                return FirstOrder([pattern], descent, slope, True, concave)
+            # A residual that rounding has made: no direction can be trusted.
+            return FirstOrder([pattern], None, 0.0, False, concave)
         multipliers[convex] = central_multipliers(multipliers[convex], relations, upper[convex])
         patterns.append(Pattern(on, multipliers, part + multipliers[convex] @ groups.rows[convex]))
     return FirstOrder(patterns, None, 0.0, is_complete, concave)

@@ -16,7 +16,7 @@ from underdetermined._validation import check_finite, check_number
 from underdetermined.softmax_relu._apex import FirstOrder, Pattern, first_order
 from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace, group_kinks, rounding_width
+from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace, group_kinks, kink_norms, rounding_width
 from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 
@@ -52,7 +52,7 @@ def certify(
     pinned : array_like of int of shape (k,) or None, default=None
         Units to treat as if they were at their kinks, besides those that are there up to rounding. If one of them is not
         there the point is not certified, and the residual is what would be left if it were.
-    tolerance : float, default=1e-13
+    tolerance : float, default=2e-14
         Relative size up to which the residual counts as zero; the scale is that of the terms it is the sum of.
     curvature : callable or None, default=None
         Function from a point and the units held at their kinks to a `ReducedCurvature`, for problems too large for a dense
@@ -90,7 +90,7 @@ def certify(
         raise ValueError(f"x has shape {point_x.shape}: pass ({objective.n_parameters},)")
     check_finite(point_x, "x")
     tolerance = check_number(tolerance, "tolerance")
-    z, norms = objective.hidden(point_x), objective.row_norms
+    z, norms = objective.hidden(point_x), kink_norms(objective)
     near = (np.abs(z) <= rounding_width(norms, point_x)) & (norms > 0.0)
     named = _mask(pinned, norms)
     while True:
@@ -112,7 +112,7 @@ def certify(
 
 
 def _mask(pinned: ArrayLike | None, norms: FloatArray) -> NDArray[np.bool_]:
-    """Units named, but for zero rows, which have no kink."""
+    """Units named, but for those that have no kink."""
     result = np.zeros(len(norms), dtype=np.bool_)
     if pinned is None:
         return result
@@ -157,7 +157,10 @@ class _Case:
             reason = f"stationary if unit {off[0]} and {off.size - 1} others were at their kinks; |z| is up to {width:.3g}"
             return SoftmaxReLUStatus.LIMIT, reason, pattern, None, None, 0.0
         if not first.is_decided:
+            size = vector_norm(pattern.residual)
             reason = f"{int(first.concave.sum())} concave kinks meet here, too many to test all their combinations"
+            if size > self.tolerance:
+                reason = f"a residual of {size:.3g} is left, and no direction goes down visibly"
             return SoftmaxReLUStatus.DEGENERATE, reason, pattern, None, None, 0.0
         if not self.active.any() and not self.objective.is_penalized:
             return SoftmaxReLUStatus.FLAT, "no unit is active and there is no penalty", pattern, None, None, 0.0

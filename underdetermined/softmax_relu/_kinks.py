@@ -12,7 +12,7 @@ from scipy import linalg
 
 from underdetermined._linalg import EPS, rank_cutoff
 
-__all__ = ["KinkGroups", "NormalSpace", "group_kinks", "identify", "rounding_width"]
+__all__ = ["KinkGroups", "NormalSpace", "group_kinks", "identify", "kink_norms", "rounding_width"]
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +53,26 @@ def identify(
     """
     near = (np.abs(z) <= width * smoothing) & (row_norms > 0.0)
     return np.flatnonzero(near), (z > 0.0) & ~near
+
+
+def kink_norms(objective: Any) -> FloatArray:
+    """Norms of the rows of A1 whose units have kinks, and 0 for units without.
+
+    A unit has none if its row is zero, or if its column of A2 is constant, as what moves all logits alike changes nothing.
+
+    Parameters
+    ----------
+    objective : SoftmaxReLU or SharedSoftmaxReLU
+        Objective.
+
+    Returns
+    -------
+    ndarray of shape (H,)
+    """
+    output, norms = objective.A2, objective.row_norms
+    lowest, highest = output.min(axis=0), output.max(axis=0)
+    is_inert = highest - lowest <= _ROUNDINGS * EPS * np.maximum(np.abs(lowest), np.abs(highest))
+    return np.where(np.tile(is_inert, len(norms) // len(is_inert)), 0.0, norms)
 
 
 def rounding_width(row_norms: FloatArray, x: FloatArray) -> FloatArray:

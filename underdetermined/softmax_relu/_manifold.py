@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from underdetermined._linalg import EPS, vector_norm
 from underdetermined.softmax_relu._certificate import certify
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._kinks import NormalSpace, rounding_width
+from underdetermined.softmax_relu._kinks import NormalSpace, kink_norms, rounding_width
 from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
 from underdetermined.softmax_relu._subproblem import Subproblem
 
@@ -129,7 +129,7 @@ class _Descent:
 
     def run(self, x: FloatArray, pinned: Any, radius: float | None) -> ManifoldResult:
         """Descend until certified, or no further."""
-        self.norms = self.objective.row_norms
+        self.norms = kink_norms(self.objective)
         units = np.zeros(0, dtype=np.intp) if pinned is None else np.flatnonzero(_indicator(pinned, len(self.norms)))
         self._settle(x, units[self.norms[units] > 0.0])
         self.radius = radius or vector_norm(x) or 1.0
@@ -290,11 +290,15 @@ class _Descent:
         beside = self.objective.at(point.x, active=mask)
         slope = min(slope, float(beside.gradient @ direction)) if slope < 0.0 else 0.0
         bend = float(direction @ beside.hessp(direction))
-        length = max(self.radius, vector_norm(point.x))
-        while length > EPS * (vector_norm(point.x) or 1.0):
-            if self._follow(direction, slope, bend, held, length, np.inf):
-                return True
-            length *= 0.25
+        # Kinks that nearly depend on each other may leave no room for the direction: then all are released.
+        for kept in (held, held[:0]):
+            start = length = max(self.radius, vector_norm(point.x))
+            while length > EPS * start:
+                if self._follow(direction, slope, bend, kept, length, np.inf):
+                    return True
+                length *= 0.25
+            if not held.size:
+                break
         return False
 
 

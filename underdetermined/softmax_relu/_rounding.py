@@ -14,7 +14,7 @@ __all__ = ["TOLERANCE", "Rounding", "rounding"]
 FloatArray = NDArray[np.float64]
 
 # Residuals of Newton's method end below a tenth of this share of the scale.
-TOLERANCE = 1e-13
+TOLERANCE = 2e-14
 _PROBES, _SEED, _BLOCK = 4, 88, 1 << 20
 
 
