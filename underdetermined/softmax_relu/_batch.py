@@ -36,6 +36,8 @@ _POOR, _SHRINK, _GOOD, _GROW = 0.25, 0.25, 0.75, 2.0
 _SMALLEST_RADIUS = 0.1
 _HIDDEN = 1e-13
 _LARGEST_CG = 200
+# At most this share of the steps is made on smoothed problems.
+_SHARE = 0.25
 # Unknowns up to which Hessians on the kinks are formed.
 _LARGEST_DENSE = 200
 
@@ -159,7 +161,7 @@ class _Batch:
         self.n_iter[live] += accepted
         self._advance(live, ended | hidden, point, metric)
         self._show()
-        is_left = (self.smoothing[live] >= _LAST * self.first[live]) & (self.n_iter[live] < self.options.maxiter)
+        is_left = (self.smoothing[live] >= _LAST * self.first[live]) & (self.n_iter[live] < _SHARE * self.options.maxiter)
         return live[is_left]
 
     def _size_up(self, point: Any, live: Indices) -> None:
@@ -204,7 +206,7 @@ class _Batch:
         """Newton steps on the kinks of one problem, and its certificate."""
         objective = self.batch.column(j)
         counts = int(self.n_iter[j]), int(self.n_value[j]), int(self.n_products[j])
-        if self.stopped or self.n_iter[j] >= self.options.maxiter:
+        if self.stopped or counts[0] >= self.options.maxiter:
             x = self.X[:, j]
             certificate = certify_by_products(objective, x)
             value = float(objective.value(x))

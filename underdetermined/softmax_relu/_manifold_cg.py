@@ -110,18 +110,12 @@ class _Descent:
 
     def run(self) -> ManifoldResult:
         """Descend until certified, or no further."""
-        certificate: KinkCertificate | None = None
+        certificate = self._settle()
         for _ in range(_MAX_ESCAPES):
-            self._descend()
-            # Many steps on one face let rounding add up.
-            self._stand(*Face.nearest(self.objective, self.point.x, self.face.pinned))
-            certificate = certify_by_products(self.objective, self.point.x, pinned=self.face.pinned)
-            if certificate.is_certified and not self.reason:
-                self.reason = "certified"
             direction = certificate.descent_direction
             if self.reason or direction is None or not self._leave(direction):
                 break
-        assert certificate is not None
+            certificate = self._settle()
         return ManifoldResult(
             self.point.x,
             float(self.point.value),
@@ -134,6 +128,16 @@ class _Descent:
             self.reason or ("undecided" if certificate.descent_direction is None else "rounding"),
             self.n_products,
         )
+
+    def _settle(self) -> KinkCertificate:
+        """Descend, and look at the end."""
+        self._descend()
+        # Many steps on one face let rounding add up.
+        self._stand(*Face.nearest(self.objective, self.point.x, self.face.pinned))
+        certificate = certify_by_products(self.objective, self.point.x, pinned=self.face.pinned)
+        if certificate.is_certified and not self.reason:
+            self.reason = "certified"
+        return certificate
 
     def _stand(self, face: Face, x: FloatArray) -> None:
         self.face, self.point = face, self._at(face, x)
@@ -217,7 +221,7 @@ class _Descent:
 
     def _leave(self, direction: FloatArray) -> bool:
         """Follow a direction of descent that a certificate shows, off the kinks that it leaves."""
-        pinned = self.face.pinned
+        kept, pinned = (self.face, self.point), self.face.pinned
         change = self.objective.hidden(direction)[pinned]
         moved = np.abs(change) > _MOVED * self.objective.row_norms[pinned]
         face = self.face.without(pinned[moved], change[moved] > 0.0)
@@ -235,6 +239,7 @@ class _Descent:
                 self.radius = self.first_radius
                 return True
             length *= _SHRINK
+        self.face, self.point = kept
         return False
 
 

@@ -177,6 +177,7 @@ def _inverse(objective: Any, point: Any, curvature: str, scale: float) -> Callab
 
 
 def _beside_kinks(point: Any, curvature: str) -> float:
-    """Curvature along the gradient."""
-    gradient = point.gradient
-    return abs(float(gradient @ point.hessp(gradient, curvature=curvature))) / float(gradient @ gradient)
+    """Curvature along the gradient, if there is one."""
+    size = vector_norm(point.gradient)
+    direction = point.gradient / size if size > 0.0 else np.ones(len(point.x)) / len(point.x) ** 0.5
+    return abs(float(direction @ point.hessp(direction, curvature=curvature)))

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from underdetermined._linalg import EPS
 from underdetermined.lanczos._extremes import _bracket
 from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, random_directions
+from underdetermined.objectives import SharedSoftmaxReLU
 from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._curvature import ReducedCurvature
+from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
+from underdetermined.softmax_relu._kinks import NormalSpace
 from underdetermined.softmax_relu._null_space import NullSpace
 
 __all__ = ["certify_by_products", "projected_curvature"]
@@ -23,6 +25,8 @@ FloatArray = NDArray[np.float64]
 _SEED = 88
 # Lanczos steps, and how often the bounds are looked at.
 _MAX_STEPS, _LOOK = 1000, 10
+# Unknowns up to which a dense Hessian settles what products cannot.
+_LARGEST_DENSE = 3000
 # Entries of a product are sums; this many roundings of the largest eigenvalue cover them.
 _ROUNDINGS = 8.0
 
@@ -45,7 +49,8 @@ def projected_curvature(point: Any, units: NDArray[np.intp]) -> ReducedCurvature
     Returns
     -------
     ReducedCurvature
-        Its value is the Rayleigh quotient, or the bound reg. The sign is 0 where rounding or too few steps hide it.
+        Its value is the Rayleigh quotient, or the bound reg. Where rounding or too few steps hide the sign it is that of a
+        dense Hessian, or 0 if this would be too large.
 
     Notes
     -----
@@ -84,6 +89,10 @@ def projected_curvature(point: Any, units: NDArray[np.intp]) -> ReducedCurvature
         sign = int(value - error > rounding) - int(value < -rounding)
         if sign or is_last:
             break
+    if not sign and size <= _LARGEST_DENSE and not isinstance(objective, SharedSoftmaxReLU):
+        rows = objective.rows(units)
+        dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+        return reduced_curvature(point, NormalSpace(dense / objective.row_norms[units, np.newaxis]).tangent)
     direction = space.project(process.ritz_vector(largest=False)[0])
     return ReducedCurvature(value * scale, sign, direction / np.linalg.norm(direction))
 
