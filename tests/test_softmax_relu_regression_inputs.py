@@ -202,6 +202,26 @@ def test_callback_stops(after):
     np.testing.assert_array_equal(result.x, seen[-1])
 
 
+@pytest.mark.parametrize("changes", [dict(), dict(options={"hessian": "sampled"}), dict(A1=np.eye(4, 6), reg=0.0)])
+def test_callback_of_many_problems_sees_all_of_them(changes):
+    rng = np.random.default_rng(7)
+    known = dict(A1=rng.normal(size=(4, 6)), A2=rng.normal(size=(3, 4)), b=rng.dirichlet(np.ones(3), 2).T, reg=1e-2)
+    known |= changes
+    seen = []
+
+    def watch(intermediate_result):
+        seen.append((intermediate_result.x.shape, np.shape(intermediate_result.fun)))
+
+    result = fit(**known, x0=np.ones(6), callback=watch)
+    assert result.x.shape == (6, 2)
+    assert set(seen) == {((6, 2), (2,))}
+
+    def stop(xk):
+        raise StopIteration
+
+    np.testing.assert_array_equal(fit(**known, x0=np.ones(6), callback=stop).status, 99)
+
+
 def raise_from(is_due):
     """Stop an iteration where it is due."""
     for _ in range(is_due):

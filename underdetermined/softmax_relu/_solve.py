@@ -13,6 +13,7 @@ from scipy import sparse
 
 from underdetermined._linalg import vector_norm
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
+from underdetermined.softmax_relu._batch import solve_batch
 from underdetermined.softmax_relu._callback import wrap_callback
 from underdetermined.softmax_relu._certificate import certify
 from underdetermined.softmax_relu._continuation import continuation
@@ -117,33 +118,42 @@ class Solver:
         """
         start = self._reduced.start(x0)
         if not isinstance(self._problem, SoftmaxReLUBatch):
-            return [self._one(self._problem, self._view, self._inner, start)]
-        return [
-            self._one(self._problem.column(j), self._view.column(j), self._inner.column(j), start[:, j])
-            for j in range(self._problem.n_problems)
+            return [self._one(self._problem, self._view, self._inner, start, self._on_step)]
+        parts = [
+            (self._problem.column(j), self._view.column(j), self._inner.column(j)) for j in range(self._problem.n_problems)
         ]
+        if not self._is_free and self._options.hessian != "sampled":
+            runs = solve_batch(self._inner, start, options=self._options, on_step=self._on_step)
+            return [self._end(run, problem, view) for run, (problem, view, _) in zip(runs, parts, strict=True)]
+        endings = [self._one(*part, column, None) for part, column in zip(parts, start.T, strict=True)]
+        return self._shown(endings, np.stack([ending.point.x for ending in endings], axis=1))
 
-    def _one(self, problem: Any, view: Any, inner: Any, start: Array) -> Ending:
+    def _one(self, problem: Any, view: Any, inner: Any, start: Array, on_step: Any) -> Ending:
         """One problem, from one start."""
         if self._is_free:
-            return self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
-        steps = self._steps()
-        run = continuation(inner, start, options=self._options, certificate=self._certify, on_step=self._on_step, **steps)
+            ending = self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
+            return ending if on_step is None else self._shown([ending], ending.point.x)[0]
+        run = continuation(inner, start, options=self._options, certificate=self._certify, on_step=on_step, **self._steps())
         return self._end(run, problem, view)
+
+    def _shown(self, endings: list[Ending], x: Array) -> list[Ending]:
+        """Show the callback where methods ended that make no steps to show."""
+        if self._on_step is None:
+            return endings
+        try:
+            self._on_step(self._reduced.start(x), None)
+        except StopIteration:
+            return [replace(ending, status=SoftmaxReLUStatus.CALLBACK) for ending in endings]
+        return endings
 
     def _end_free(self, found: Any, problem: Any, view: Any) -> Ending:
         """Carry a minimiser over free hidden values back to the user; its status is proved there, not at the kinks."""
-        is_stopped = False
-        if self._on_step is not None:
-            try:
-                self._on_step(found.x, found.value)
-            except StopIteration:
-                is_stopped = True
         certificate = self._certify(view, self._reduced.scale * found.x)
         certificate = replace(certificate, status=found.status, reason=found.reason)
         point, certificate = self._given(certificate, problem, self._reduced.restore(found.x))
-        status = SoftmaxReLUStatus.CALLBACK if is_stopped else found.status
-        return Ending(point, certificate, status, Work(found.n_hessian, found.n_value, found.n_hessian, found.n_hessian))
+        return Ending(
+            point, certificate, found.status, Work(found.n_hessian, found.n_value, found.n_hessian, found.n_hessian)
+        )
 
     def _end(self, run: Any, problem: Any, view: Any) -> Ending:
         """Carry a point back to the user, and certify it there."""
