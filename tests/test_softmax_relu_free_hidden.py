@@ -229,3 +229,25 @@ def test_other_problems_are_refused():
 def test_results_are_frozen():
     found = solve_free_hidden(draw(0, 4, 6, 5))
     assert replace(found, value=1.0).gap == 1.0 - found.bound
+
+
+@pytest.mark.parametrize("loss_targets", ["simplex", "anywhere"])
+def test_the_third_derivative_is_bounded_by_the_variance(loss_targets):
+    # |D^3 L[u, w, w]| <= (10 + 5 max|b|) R(u) V_f(w): what certifies local minimisers rests on it.
+    worst = 0.0
+    for seed in range(200):
+        rng = np.random.default_rng([seed, 33])
+        m = int(rng.integers(2, 7))
+        y, u, w = rng.standard_normal((3, m)) * np.array([[rng.choice([0.3, 1.0, 2.0])], [1.0], [1.0]])
+        b = {"simplex": rng.dirichlet(np.full(m, 0.3)), "anywhere": 2.0 * rng.standard_normal(m)}[loss_targets]
+        third = (curvature(y + 1e-4 * u, b, w) - curvature(y - 1e-4 * u, b, w)) / 2e-4
+        f = np.exp(y) / np.exp(y).sum()
+        worst = max(worst, abs(third) / ((10.0 + 5.0 * np.abs(b).max()) * np.ptp(u) * (f @ (w - f @ w) ** 2)))
+    assert 0.02 < worst < 1.0
+
+
+def curvature(y, b, w):
+    """Second derivative of |softmax(y) - b|^2 / 2 along w, by the formula of a signed variance."""
+    f = np.exp(y) / np.exp(y).sum()
+    c = f - b
+    return (f * (f + c - f @ c)) @ (w - f @ w) ** 2

@@ -47,7 +47,7 @@ class HiddenSolution(NamedTuple):
         Smallest ratio of v^T B v, B the Hessian in the logits, and the variance of v under f, on the critical subspace; inf
         where that is 0.
     n_value, n_hessian : int
-        Evaluations.
+        Evaluations, of all starts.
     reason : str
         One sentence with numbers.
     """
@@ -135,7 +135,9 @@ def solve_hidden(
     reason = f"the best of {len(candidates)} starts; relative curvature {best.curvature:.2g}, smallest share {smallest:.2g}"
     if smallest < _VANISHED:
         reason += ", so that there may be no minimiser"
-    return _summarise(best, norms, floor + nearest, reason, is_strict=is_strict(best, b))
+    total = _summarise(best, norms, floor + nearest, reason, is_strict=is_strict(best, b))
+    counted = [guide, *candidates]
+    return total._replace(n_value=sum(m.n_value for m in counted), n_hessian=sum(m.n_hessian for m in counted))
 
 
 def divergence_gap(columns: FloatArray, b: FloatArray, minimum: HiddenMinimum) -> float:

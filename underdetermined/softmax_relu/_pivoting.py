@@ -10,7 +10,7 @@ from underdetermined._linalg import EPS
 
 FloatArray = NDArray[np.float64]
 
-_EXCHANGES, _PATIENCE = 200, 3
+_EXCHANGES, _PATIENCE = 40, 3
 
 
 def pivot(hessian: FloatArray, damping: float, slopes: FloatArray, hidden: FloatArray) -> FloatArray | None:
