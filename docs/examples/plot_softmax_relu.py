@@ -139,5 +139,5 @@ for axes, (direction, steps, label) in cuts.items():
     axes.locator_params(axis="x", nbins=5)
 
 # %%
-# No solver of smooth functions ended at a stationary point, though many of their runs report success. The certified solver did
-# on all five problems, and at its minima up to dozens of units are on their kinks.
+# No solver of smooth functions ended at a stationary point, though many of their runs report success. The certified solver
+# did on all five problems, and at its minima up to dozens of units are on their kinks.
