@@ -70,6 +70,11 @@ def test_a_wrong_argument_is_named_with_the_remedy(wrong, error, message):
             ValueError,
             "curvature='newton' is unknown: pass one of 'exact'",
         ),
+        (
+            lambda o: o.at([1.0, 2.0]).hessp([1.0]),
+            ValueError,
+            r"direction has shape \(1,\): pass \(2,\), or one in each column",
+        ),
         (lambda o: o.at([1.0, 2.0]).hessian(basis=[1.0, 2.0]), ValueError, r"basis has shape \(2,\): pass \(2, k\)"),
         (lambda o: o.at([1.0, 2.0]).hessian(basis=np.eye(3)), ValueError, r"basis has shape \(3, 3\): pass \(2, k\)"),
     ],
@@ -84,6 +89,7 @@ def test_a_wrong_question_is_refused(call, error, message):
     [
         (lambda: SoftmaxReLUBatch(A1, A2, B), r"B has shape \(2,\): pass one problem in each column, shape \(2, N\)"),
         (lambda: SoftmaxReLUBatch(A1, A2, np.full((2, 3), 0.4), loss="kl"), r"pass B / B.sum\(axis=0, keepdims=True\)"),
+        (lambda: SoftmaxReLUBatch(A1, A2, np.eye(2)).at(np.eye(2)).hessp([1.0, 2.0]), r"direction has shape \(2,\)"),
         (lambda: SoftmaxReLUBatch(A1, A2, np.eye(2)).value(np.eye(3)), r"X has shape \(3, 3\): pass \(2, 2\)"),
         (lambda: SoftmaxReLUBatch(A1, A2, np.eye(2)).value(np.eye(2), [0.1]), r"smoothing has shape \(1,\)"),
         (lambda: SoftmaxReLUBatch(A1, A2, np.eye(2)).value(np.eye(2), [0.1, -1.0]), "smoothing has the negative entry -1.0"),

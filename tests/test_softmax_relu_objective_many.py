@@ -203,3 +203,18 @@ def test_several_directions_at_once():
     directions = np.random.default_rng(1).normal(size=(len(x), 3))
     for column, product in zip(directions.T, point.hessp(directions).T, strict=True):
         np.testing.assert_array_equal(point.hessp(column), product)
+
+
+@pytest.mark.parametrize("layer", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_the_linear_parts_of_one_problem(layer):
+    case = oracle.random_problem(30, sizes=(6, 4, 5))
+    case.A1[2] = 0.0
+    objective = SoftmaxReLU(layer(case.A1), case.A2, case.b)
+    g = np.arange(6.0)
+    np.testing.assert_allclose(objective.hidden(case.x), case.A1 @ case.x, rtol=1e-14)
+    np.testing.assert_allclose(objective.hidden_adjoint(g), g @ case.A1, rtol=1e-13)
+    np.testing.assert_allclose(objective.row_norms, np.linalg.norm(case.A1, axis=1), rtol=1e-15)
+    for which, expected in (([3, 1], [3, 1]), (g > 2.0, [3, 4, 5]), ([], np.zeros(0, dtype=int))):
+        np.testing.assert_array_equal(sparse.csr_array(objective.rows(which)).toarray(), case.A1[expected])
+    huge = SoftmaxReLU(layer(1e200 * case.A1), case.A2, case.b)
+    np.testing.assert_allclose(huge.row_norms, 1e200 * objective.row_norms, rtol=1e-14)

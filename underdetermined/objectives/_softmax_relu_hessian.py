@@ -106,9 +106,10 @@ def _fill(out: FloatArray, point: Any, basis: FloatArray | None, order: Any, fac
     """Write rows of K_c, or of K_c times a basis, in some order and scaled; units that are flat are left out."""
     output, hidden, slopes = point.objective.A2, point.objective.A1, point.slopes
     units = np.flatnonzero(slopes > _FLAT)
+    check_large(2 * len(output), len(units), "part of the output layer, twice,")
     if len(units) < len(slopes):
         output, hidden, slopes = output.take(units, axis=1), hidden[units], slopes[units]
-    centred = (output - point.fitted @ output)[order]
+    centred = output[order] - point.fitted @ output
     centred *= factors[:, np.newaxis]
     centred *= slopes
     if basis is not None:
@@ -129,7 +130,8 @@ def _kinks(point: Any, curvature: str) -> tuple[FloatArray, NDArray[np.intp]]:
     kinks = point.kink_weights(curvature)
     if kinks is None:
         return np.zeros(0), np.zeros(0, dtype=np.intp)
-    sizes = np.abs(kinks) * point.objective.row_norms**2
+    norms = point.objective.row_norms
+    sizes = np.abs(kinks) * (norms / max(float(norms.max()), np.finfo(np.float64).tiny)) ** 2
     return kinks, np.flatnonzero(sizes > _NEGLIGIBLE * sizes.max())
 
 

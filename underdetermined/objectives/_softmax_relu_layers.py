@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from underdetermined._linalg import column_norms
+from underdetermined.objectives._loss import quiet
 from underdetermined.objectives._softmax_relu_terms import inner
 
 FloatArray = NDArray[np.float64]
@@ -45,8 +47,7 @@ class SoftmaxReLULayers:
     @cached_property
     def row_norms(self) -> FloatArray:
         """Norms of the rows of A1, by which |z_i| becomes a distance to a kink."""
-        norm = sparse.linalg.norm if sparse.issparse(self.A1) else np.linalg.norm
-        result = np.asarray(norm(self.A1, axis=1))
+        result = _sparse_row_norms(self.A1) if sparse.issparse(self.A1) else column_norms(self.A1.T)
         result.flags.writeable = False
         return result
 
@@ -62,7 +63,8 @@ class SoftmaxReLULayers:
         -------
         ndarray of shape (n,) or (n, k)
         """
-        return self.A1 @ np.asarray(x, dtype=np.float64)
+        with quiet():
+            return self.A1 @ np.asarray(x, dtype=np.float64)
 
     def hidden_adjoint(self, slopes: ArrayLike) -> FloatArray:
         """Product A1^T g.
@@ -76,7 +78,8 @@ class SoftmaxReLULayers:
         -------
         ndarray of shape (d,) or (d, k)
         """
-        return self.A1.T @ np.asarray(slopes, dtype=np.float64)
+        with quiet():
+            return self.A1.T @ np.asarray(slopes, dtype=np.float64)
 
     def rows(self, indices: ArrayLike) -> Any:
         """Rows of A1, the normals of some kinks.
@@ -90,7 +93,8 @@ class SoftmaxReLULayers:
         -------
         ndarray of shape (k, d), or csr_array where A1 is sparse
         """
-        return self.A1[np.asarray(indices)]
+        which = np.asarray(indices)
+        return self.A1[which if which.dtype == np.bool_ else which.astype(np.intp)]
 
     @property
     def is_penalized(self) -> bool:
@@ -150,3 +154,12 @@ class SoftmaxReLULayers:
         squares = self.squared_weights(z.ndim)
         result = self.reg * x
         return result if squares is None else result + self.A1.T @ (squares * z)
+
+
+def _sparse_row_norms(matrix: Any) -> FloatArray:
+    """Norms of the rows of a CSR matrix, safe from overflow of the squares."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    largest = np.zeros(matrix.shape[0])
+    np.maximum.at(largest, row, np.abs(matrix.data))
+    safe = np.where(largest > 0.0, largest, 1.0)
+    return largest * np.sqrt(np.bincount(row, (matrix.data / safe[row]) ** 2, minlength=len(largest)))

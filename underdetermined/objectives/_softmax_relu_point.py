@@ -135,6 +135,8 @@ class SoftmaxReLUBatchPoint:
         Two products with A1 and two with A2: 4 n (d + m) flops for each direction.
         """
         u = np.asarray(direction, dtype=np.float64)
+        if u.shape[: self.x.ndim] != self.x.shape or u.ndim > 2:
+            raise ValueError(f"direction has shape {u.shape}: pass {self.x.shape}, or one in each column")
         if curvature not in self._weights:
             self._weights[curvature] = self.curvature_weights(curvature), self.kink_weights(curvature)
         weights, kinks = self._weights[curvature]

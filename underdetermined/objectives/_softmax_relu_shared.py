@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from underdetermined._linalg import column_norms
 from underdetermined._validation import check_finite, check_matrix, check_number, check_sample_weight
 from underdetermined.blocks import slices
+from underdetermined.objectives._loss import quiet
 from underdetermined.objectives._softmax_relu_checks import (
     check_active,
     check_distributions,
@@ -159,7 +161,7 @@ class SharedSoftmaxReLU:
     @cached_property
     def row_norms(self) -> FloatArray:
         """Norms of the normals of the kinks, |phi_j| for each of the n units at input j."""
-        result = np.repeat(np.linalg.norm(self.Phi, axis=1), self.width)
+        result = np.repeat(column_norms(self.Phi.T), self.width)
         result.flags.writeable = False
         return result
 
@@ -187,7 +189,8 @@ class SharedSoftmaxReLU:
         -------
         ndarray of shape (N n,)
         """
-        return (self.Phi @ self.layer(x).T).ravel()
+        with quiet():
+            return (self.Phi @ self.layer(x).T).ravel()
 
     def hidden_adjoint(self, slopes: ArrayLike) -> FloatArray:
         """Adjoint of `hidden`.
@@ -202,7 +205,8 @@ class SharedSoftmaxReLU:
         ndarray of shape (n p,)
         """
         each = check_vector(slopes, (self.n_hidden,), "slopes")
-        return (each.reshape(self.n_samples, self.width).T @ self.Phi).ravel()
+        with quiet():
+            return (each.reshape(self.n_samples, self.width).T @ self.Phi).ravel()
 
     def layer(self, x: ArrayLike) -> FloatArray:
         """Weights W of the hidden layer, a view of the parameters.
