@@ -117,6 +117,39 @@ def test_the_kkt_residual_combines_one_sided_gradients(data):
     assert network.kkt_residual_ < 0.5 * np.linalg.norm(combination(z > 0))
 
 
+@BOTH
+def test_a_certified_network_is_a_local_minimiser(data, loss):
+    """The multipliers make the gradients of the definition vanish, and no point nearby is lower."""
+    X, Y, weight = data
+    network = regressor(loss=loss, certify=True).fit(X, Y, weight)
+    layer, inputs, found = hidden_weights(network), lifted(network, X, weight), network.certificate_
+    order = np.lexsort(np.unique(X, axis=0).T)
+    rows = np.unique(X, axis=0)[order]
+    places = np.array([np.flatnonzero((rows == row).all(axis=1))[0] for row in X])
+    theta = np.zeros((len(rows), 12))
+    theta.flat[found.pinned] = found.multipliers / found.unit_slopes
+    theta.flat[found.active] = 1.0
+    logits = np.maximum(inputs @ layer, 0) @ network.coef_.T + network.intercept_
+    fitted = softmax(logits, axis=1)
+    residual = fitted - Y
+    slopes = {"kl": residual, "squared": fitted * (residual - (fitted * residual).sum(axis=1, keepdims=True))}[loss]
+    back = (weight / weight.sum())[:, None] * (slopes @ network.coef_)
+    np.testing.assert_allclose(inputs.T @ (theta[places] * back) + network.alpha * layer, 0, atol=1e-13)
+    assert found.is_certified and len(found.pinned) > 3 and network.smoothing_ == 0.0
+    assert network.kkt_residual_ == found.kkt_residual < 1e-13
+    directions = np.random.default_rng(0).standard_normal((30, *layer.shape))
+    tiny = 1e-12
+    value = objective(network, layer, X, Y, weight, tiny)
+    np.testing.assert_allclose(network.loss_curve_[-1], value, rtol=1e-10)
+    assert all(objective(network, layer + 1e-4 * way, X, Y, weight, tiny) > value for way in directions)
+
+
+def test_a_certificate_changes_predictions_little(data, fitted):
+    network = regressor(certify=True).fit(*data)
+    assert np.abs(network.predict(data[0]) - fitted.predict(data[0])).max() < 0.02
+    assert fitted.certificate_ is None and fitted.smoothing_ > 0
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_predictions_are_those_of_the_formula_and_on_the_simplex(data, fitted, dtype):
     X = np.vstack([data[0], 100 * data[0]]).astype(dtype)

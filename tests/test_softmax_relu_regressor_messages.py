@@ -82,6 +82,12 @@ def test_too_few_steps_are_reported_where_fit_was_called(data):
     assert caught[0].filename == __file__ and network.n_iter_ == 2
 
 
+def test_a_missing_certificate_is_reported(data):
+    with pytest.warns(ConvergenceWarning, match="after 30 steps before the kinks could be certified. Raise max_iter"):
+        network = regressor(certify=True, max_iter=30).fit(*data)
+    assert network.certificate_ is None and network.smoothing_ > 0
+
+
 def test_uneven_inputs_are_named_in_the_warning(data):
     with pytest.warns(ConvergenceWarning, match="standardise the columns of X"):
         regressor(tol=0, max_iter=1).fit(data[0] * [1, 1, 1e4], data[1])
@@ -131,6 +137,12 @@ def test_callbacks_see_every_step(data):
 def test_callbacks_can_stop_without_a_warning(data):
     network = regressor(tol=0).set_callbacks(Recorder(last=2)).fit(*data)
     assert network.n_iter_ == 2 and len(network.loss_curve_) == 3
+
+
+def test_callbacks_can_stop_on_the_way_to_a_certificate(data):
+    steps = regressor(certify=True).fit(*data).n_iter_ - 1
+    network = regressor(certify=True).set_callbacks(Recorder(last=steps)).fit(*data)
+    assert network.n_iter_ == steps and np.isfinite(network.kkt_residual_)
 
 
 def test_scoring_monitor_scores_every_step(data):

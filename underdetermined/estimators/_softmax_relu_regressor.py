@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, rel_entr, xlogy
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -24,14 +24,17 @@ from underdetermined.estimators._two_layer_rows import centre_and_scale, prepare
 from underdetermined.estimators._versioned import Versioned
 from underdetermined.features import FeatureMap
 from underdetermined.objectives import SharedSoftmaxReLU
+from underdetermined.softmax_relu import KinkCertificate
 
 __all__ = ["SoftmaxReLURegressor"]
 
 # Mean shares below this count as this much: the logarithm of none at all is no offset.
 SMALLEST_SHARE = 1e-6
+# Most steps by default, without and with a certificate.
+STEPS, CERTIFIED_STEPS = 200, 5000
 
 
-class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, BaseEstimator):
+class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, CallbackSupportMixin, BaseEstimator):
     """Shares of a whole as the softmax of a layer of ReLU units, trained under a random output layer that stays.
 
     The network is ``f(x) = softmax(intercept + sum_r coef_r max(<w_r, z> + b_r, 0))`` with
@@ -53,10 +56,13 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         Penalty on the squared hidden weights and biases. With a large one the network is the mean of the targets.
     fit_bias : bool, default=True
         Whether hidden units have biases.
-    max_iter : int, default=200
-        Most Newton steps.
+    max_iter : int or None, default=None
+        Most Newton steps; None means 200, or 5000 with `certify`.
     tol : float, default=1e-3
         Training stops once the norm of the gradient has fallen to `tol` times its value at the start.
+    certify : bool, default=False
+        Whether to go on from there to a point on the kinks that is certified to be a local minimiser. Predictions hardly
+        change, and it takes 10 to 100 times as long; see Notes.
     random_state : int, RandomState instance or None, default=None
         Draws the seed of both layers; an int makes fits repeatable.
     verbose : int, default=0
@@ -82,10 +88,13 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         Mean loss with the penalty at every step, the start included, for softplus units, which come closer to the ReLU on
         the way.
     smoothing_ : float
-        Last width mu of the softplus ``mu log(1 + exp(z / mu))``.
+        Last width mu of the softplus ``mu log(1 + exp(z / mu))``; 0 for a network with a certificate.
+    certificate_ : KinkCertificate or None
+        What is proved of the network, with `certify`; else None.
     kkt_residual_ : float
         How far the network is from stationary: the norm of a combination of its one-sided gradients, where units within
-        about `smoothing_` of their kinks count as on them. It is small at a minimiser, where the gradient is not.
+        about `smoothing_` of their kinks count as on them. It is small at a minimiser, where the gradient is not; with a
+        certificate, it is nothing but rounding.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -94,7 +103,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
     Warns
     -----
     ConvergenceWarning
-        If training ended before `tol` was reached; it says what to change.
+        If training ended before `tol` was reached, or without the certificate; it says what to change.
 
     See Also
     --------
@@ -135,20 +144,33 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
     row_scale_: float
     classes_: np.ndarray
     loss_curve_: np.ndarray
+    certificate_: KinkCertificate | None
+    kkt_residual_: float
 
     _parameter_constraints: dict[str, list[Any]] = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"kl", "squared"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "fit_bias": ["boolean"],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, 1, closed="left")],
+        "certify": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     def __init__(
-        self, width=100, *, loss="kl", alpha=1e-3, fit_bias=True, max_iter=200, tol=1e-3, random_state=None, verbose=0
+        self,
+        width=100,
+        *,
+        loss="kl",
+        alpha=1e-3,
+        fit_bias=True,
+        max_iter=None,
+        tol=1e-3,
+        certify=False,
+        random_state=None,
+        verbose=0,
     ):
         self.width = width
         self.loss = loss
@@ -156,6 +178,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         self.fit_bias = fit_bias
         self.max_iter = max_iter
         self.tol = tol
+        self.certify = certify
         self.random_state = random_state
         self.verbose = verbose
 
@@ -201,7 +224,8 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
 
     def _train(self, X: np.ndarray, y: Any, shares: np.ndarray, weight: Any, learned: dict[str, Any]) -> None:
         """Train on `shares`; y is what callbacks are shown, and nothing is stored before all has succeeded."""
-        progress = self._init_callback_context(max_subtasks=self.max_iter)
+        most = self.max_iter or (CERTIFIED_STEPS if self.certify else STEPS)
+        progress = self._init_callback_context(max_subtasks=most)
         data = {"estimator": self, "X": X, "y": y}
         progress.call_on_fit_task_begin(**data)
         rows = merge_rows(X, shares, weight)
@@ -223,7 +247,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         )
         learned |= {"coef_": last, "intercept_": offset, "row_center_": centre, "row_scale_": scale}
         steps = Steps(progress, data, learned, lambda x: {"feature_map_": self._layer(x, X.shape[1])})
-        training = train(objective, start, tol=self.tol, max_iter=self.max_iter, callback=steps)
+        training = train(objective, start, tol=self.tol, certify=self.certify, max_iter=most, callback=steps)
         # What merging equal rows with unequal targets took out of the loss.
         scatter = 0.5 * rows.scatter.sum() / total
         if self.loss == "kl":
@@ -233,6 +257,7 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
             "feature_map_": self._layer(training.x, X.shape[1]),
             "loss_curve_": np.array(training.values) + scatter,
             "smoothing_": training.smoothing,
+            "certificate_": training.certificate,
             "kkt_residual_": training.kkt_residual,
             "n_iter_": max(1, len(training.values) - 1),
         }
@@ -259,11 +284,17 @@ class SoftmaxReLURegressor(RegressorMixin, Versioned, CallbackSupportMixin, Base
         return FeatureMap(np.ascontiguousarray(weights[:n_features]), biases, "relu", scale=1.0)
 
     def _warn_unfinished(self, training: Training, inputs: np.ndarray) -> None:
-        uneven = remedy_for_rows(inputs)
+        steps, uneven = len(training.values) - 1, remedy_for_rows(inputs)
+        if training.certificate is not None:
+            what = f"without a certificate: {training.certificate.reason}"
+        elif self.certify:
+            what = "before the kinks could be certified"
+        else:
+            share = training.last_norm / training.first_norm
+            what = f"with a gradient of {share:.3g} times its norm at the start, above tol={self.tol:g}"
+        also = f" Also {uneven}." if uneven else ""
         warnings.warn(
-            f"training ended after {len(training.values) - 1} steps with a gradient of "
-            f"{training.last_norm / training.first_norm:.3g} times its norm at the start, above tol={self.tol:g}. Raise "
-            f"max_iter, tol or alpha.{f' Also {uneven}.' if uneven else ''}",
+            f"training ended after {steps} steps {what}. Raise max_iter, tol or alpha.{also}",
             ConvergenceWarning,
             stacklevel=5,
         )
