@@ -224,6 +224,18 @@ def test_the_gauss_newton_matrix_is_that_of_the_residual():
     np.testing.assert_allclose(point.hessian("gauss-newton"), jacobian.T @ jacobian, atol=1e-14)
 
 
+def test_the_weights_of_the_curvatures():
+    case = oracle.random_problem(16)
+    squared, kl = (SoftmaxReLU(case.A1, case.A2, case.b, loss=loss).at(case.x) for loss in ("squared", "kl"))
+    for curvature in CURVATURES:
+        np.testing.assert_array_equal(kl.curvature_weights(curvature), kl.fitted)
+    weights = squared.curvature_weights()
+    # Their sum is |f|^2.
+    assert weights.sum() == pytest.approx(np.sum(squared.fitted**2), rel=1e-13)
+    np.testing.assert_array_equal(squared.curvature_weights("clipped"), np.maximum(weights, 0.0))
+    np.testing.assert_allclose(squared.curvature_weights("gauss-newton"), squared.fitted**2, atol=1e-16)
+
+
 def test_clipped_curvature_is_positive_and_no_smaller():
     for seed in range(20):
         case = oracle.random_problem(seed, sizes=(12, 8, 6))
