@@ -15,6 +15,8 @@ from underdetermined._validation import check_memory
 Array = NDArray[np.float64]
 
 _PROBE_SEED = 8
+# Entries of a column that differ by less are equal.
+_CONSTANT = 4.0 * EPS
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ReducedProblem:
     weights : ndarray of shape (k,)
         Weights of the penalty, for the rows of `A1`.
     groups : ndarray of int, shape (n,)
-        Row of `A1` that a given unit became; -1 for a row of zeros.
+        Row of `A1` that a given unit became; -1 for a row of zeros, and for a unit without effect.
     basis : ndarray of shape (d, r) or None
         Orthonormal basis of the space of rows; None where the unknowns stay as they are.
     scale : float
@@ -127,15 +129,17 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     (n, d), m = A1.shape, len(A2)
     check_memory(32 * (n * d + m * n), f"softmax_relu_regression with A1 of shape {A1.shape} and A2 of shape {A2.shape}")
     norms = column_norms(A1.T)
-    present = np.flatnonzero(norms > 0.0)
+    # A unit that moves all logits alike has no effect but on the penalty.
+    has_effect = np.ptp(A2, axis=0) > _CONSTANT * np.abs(A2).max(axis=0)
+    present = np.flatnonzero((norms > 0.0) & (has_effect | (weights != 0.0)))
     if present.size == 0:
-        return unreduced_problem(A1, A2, weights)
+        return unreduced_problem(A1, np.zeros_like(A2), weights)
     directions = A1[present] / norms[present, np.newaxis]
     first, group = _distinct(directions)
     groups = np.full(n, -1, np.intp)
     groups[present] = group
     with np.errstate(over="ignore", invalid="ignore"):
-        columns = (A2[:, present] - A2[:, present].mean(axis=0)) * norms[present]
+        columns = (A2[:, present] - A2[:, present].mean(axis=0)) * (norms * has_effect)[present]
         scaled = weights[present] * norms[present]
     if not (np.isfinite(columns).all() and np.isfinite(scaled).all()):
         raise ValueError("A1 and A2 together overflow: divide rows of A1, or columns of A2 and weights, by a power of ten")

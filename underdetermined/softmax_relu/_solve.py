@@ -122,7 +122,8 @@ class Solver:
         parts = [
             (self._problem.column(j), self._view.column(j), self._inner.column(j)) for j in range(self._problem.n_problems)
         ]
-        if not self._is_free and self._options.hessian != "sampled":
+        has_steps = not self._is_free and self._options.hessian != "sampled" and self._inner.A2.any()
+        if has_steps:
             runs = solve_batch(self._inner, start, options=self._options, on_step=self._on_step)
             return [self._end(run, problem, view) for run, (problem, view, _) in zip(runs, parts, strict=True)]
         endings = [self._one(*part, column, None) for part, column in zip(parts, start.T, strict=True)]
@@ -130,11 +131,21 @@ class Solver:
 
     def _one(self, problem: Any, view: Any, inner: Any, start: Array, on_step: Any) -> Ending:
         """One problem, from one start."""
+        if not inner.A2.any():
+            return self._end_constant(problem, view, start)
         if self._is_free:
             ending = self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
             return ending if on_step is None else self._shown([ending], ending.point.x)[0]
         run = continuation(inner, start, options=self._options, certificate=self._certify, on_step=on_step, **self._steps())
         return self._end(run, problem, view)
+
+    def _end_constant(self, problem: Any, view: Any, start: Array) -> Ending:
+        """Where no unit changes the fit, nothing is lower than 0."""
+        x = np.zeros_like(start)
+        reason = "no unit changes the fit, so that x = 0 is the smallest minimiser of the penalty"
+        found = replace(self._certify(view, x), status=SoftmaxReLUStatus.GLOBAL, reason=reason)
+        point, certificate = self._given(found, problem, self._reduced.restore(x))
+        return Ending(point, certificate, certificate.status, Work(n_value=1))
 
     def _shown(self, endings: list[Ending], x: Array) -> list[Ending]:
         """Show the callback where methods ended that make no steps to show."""
