@@ -40,8 +40,8 @@ _MU_STEP = 1e-4
 # A radius is not smaller at the beginning of a stage than this share of the first one.
 _SMALLEST_RADIUS = 0.1
 _MAX_ESCAPES = 10
-# Newton steps on kinks, after which smoothing goes on.
-_MAX_ON_KINKS = 300
+# Newton steps on kinks, after which smoothing goes on, and steps of the fallback.
+_MAX_ON_KINKS, _MAX_FALLBACK = 300, 100
 _MAX_HALVINGS = 60
 
 
@@ -231,9 +231,8 @@ class _Search:
         self._escape(self._settle(start.x, 0.0))
         best = self._best(start)
         if best.direction is not None and self._fallback is not None:
-            run = self._fallback(
-                self._objective, best.x, max_iter=self._options.maxiter - self._n_iter, on_step=self._wrapped()
-            )
+            left = min(self._options.maxiter - self._n_iter, _MAX_FALLBACK)
+            run = self._fallback(self._objective, best.x, max_iter=left, on_step=self._wrapped())
             self._count(run)
             self._escape(self._finish(run.x, run.active, run.pinned))
 

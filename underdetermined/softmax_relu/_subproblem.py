@@ -171,9 +171,12 @@ class _Tridiagonal:
         work = int(lapack.dsytrd_lwork(order, lower=1)[0].real)
         self._reflectors, self._diagonal, self._off, self._tau, _ = lapack.dsytrd(hessian, lower=1, lwork=max(work, 1))
         self._gradient = self._rotate(gradient, "T")
-        values, vectors = eigh_tridiagonal(self._diagonal, self._off, select="i", select_range=(0, 0), check_finite=False)
-        self._lowest, self._vector = float(values[0]), vectors[:, 0]
         self._size = float(np.abs(self._diagonal).max(initial=0.0) + 2.0 * np.abs(self._off).max(initial=0.0))
+        # LAPACK squares the entries, which may leave the range of numbers.
+        unit = self._size or 1.0
+        scaled = (self._diagonal / unit, self._off / unit)
+        values, vectors = eigh_tridiagonal(*scaled, select="i", select_range=(0, 0), check_finite=False)
+        self._lowest, self._vector = float(values[0]) * unit, vectors[:, 0]
 
     def solve(self, radius: float, rtol: float) -> tuple[FloatArray, float, bool]:
         along = float(self._vector @ self._gradient)
