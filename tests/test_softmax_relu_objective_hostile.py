@@ -9,6 +9,7 @@ from scipy import sparse
 
 from underdetermined import _validation
 from underdetermined.objectives import SharedSoftmaxReLU, SoftmaxReLU, SoftmaxReLUBatch
+from underdetermined.objectives._softmax_relu_terms import terms
 
 A1, A2, B = oracle.P2
 
@@ -155,6 +156,12 @@ def test_the_memory_layout_changes_no_bit(convert):
 def test_integers_and_single_precision_are_exact():
     point = SoftmaxReLU(A1.astype(int), A2.astype(np.float32), B).at([1, 2])
     np.testing.assert_array_equal(point.gradient, SoftmaxReLU(A1, A2, B).at([1.0, 2.0]).gradient)
+
+
+def test_tiny_shares_warn_of_nothing():
+    share = np.array([1e-310, 0.5, 0.5])
+    found = terms(np.zeros(3), share, "kl")
+    assert found.value == pytest.approx(np.log(1.5), rel=1e-15)
 
 
 def test_arguments_are_never_written_to():

@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass
 class _Block:
-    """What is kept of one block of k inputs, one in each column."""
+    """What is kept of one block of k inputs, one in each column; the weights of the inputs are in values and slopes only."""
 
     part: slice
     terms: Terms
@@ -41,7 +41,7 @@ def _block(objective: Any, part: slice, layer: FloatArray, smoothing: float, act
     found = terms(logits, objective.columns[:, part], objective.loss)
     if objective.sample_weight is not None:
         scale = objective.sample_weight[part]
-        found = Terms(scale * found.value, found.fitted, scale * found.slopes, scale * found.weights)
+        found = found._replace(value=scale * found.value, slopes=scale * found.slopes)
     return _Block(part, found, hidden.slopes, hidden.second)
 
 
@@ -213,7 +213,9 @@ class SharedSoftmaxReLUPoint:
         return np.concatenate([self._weights_of(each, curvature).T.ravel() for each in self._blocks])
 
     def _weights_of(self, block: _Block, curvature: str) -> FloatArray:
-        return curvature_weights(block.terms, self.objective.loss, curvature)
+        weights = curvature_weights(block.terms, self.objective.loss, curvature)
+        scale = self.objective.sample_weight
+        return weights if scale is None else scale[block.part] * weights
 
     def centred_jacobian(self, basis: ArrayLike | None = None) -> FloatArray:
         """Derivatives of the logits, less their means under f, those of one input after the other.

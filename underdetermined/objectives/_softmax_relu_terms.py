@@ -111,7 +111,7 @@ def curvature_weights(found: Terms, loss: str, curvature: str) -> FloatArray:
         return found.weights
     if curvature == "clipped":
         return np.maximum(found.weights, 0.0)
-    return found.weights - found.slopes
+    return found.fitted * found.fitted
 
 
 def bend(fitted: FloatArray, weights: FloatArray, change: FloatArray) -> FloatArray:
