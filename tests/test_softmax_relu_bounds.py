@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from softmax_relu_problems import draw_problem, draw_targets, logit_hessian, softmax, third_derivative, worst_problem
 
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
-from underdetermined.softmax_relu import convexifying_reg, convexifying_weights, hessian_lipschitz
+from underdetermined.softmax_relu import basin_radius, convexifying_reg, convexifying_weights, hessian_lipschitz
 from underdetermined.softmax_relu._constants import diameter, logit_constants, lower_curvature
 
 CASES = [
@@ -215,3 +215,17 @@ def test_hostile_input_is_refused():
             function(objective, floor=-1.0)
     with pytest.raises(ValueError, match="there are no cells"):
         hessian_lipschitz(objective, np.zeros(5), smoothing=0.1)
+
+
+@pytest.mark.parametrize("loss", ["squared", "kl"])
+@pytest.mark.parametrize("scale", [1e120, 1e200])
+def test_what_overflows_is_infinite(loss, scale):
+    rng = np.random.default_rng(11)
+    objective = SoftmaxReLU(rng.normal(size=(4, 3)), scale * rng.normal(size=(5, 4)), np.full(5, 0.2), loss=loss)
+    x = np.full(3, 1.0 / scale)
+    for function in (convexifying_weights, convexifying_reg):
+        for options in ({}, {"x": x}, {"smoothing": 0.1}, {"smoothing": 1e-300}):
+            assert np.all(np.asarray(function(objective, **options)) >= 0.0)
+    assert hessian_lipschitz(objective) == hessian_lipschitz(objective, smoothing=1e-200) == np.inf
+    assert hessian_lipschitz(objective, x) == np.inf
+    assert basin_radius(objective, x) == 0.0

@@ -98,13 +98,17 @@ def basin_radius(objective: SoftmaxReLU, x: ArrayLike, *, pinned: ArrayLike = ()
     # A row that depends on pinned ones keeps its kink; what is left of it is rounding.
     turning = norms > rank_cutoff(objective.A1.shape) * objective.row_norms[free]
     room = float(np.min(np.abs(z[free])[turning] / norms[turning], initial=inf))
-    values = eigvalsh(point.hessian(basis=basis))
-    lowest, highest = float(values[0]), float(values[-1])
-    lipschitz = logit_constants(objective).third * diameter(point.centred_jacobian(basis)) ** 3
-    slope = vector_norm(gradient)
-    if lowest <= 0.0 or 2.0 * lipschitz * slope >= lowest**2:
+    with np.errstate(over="ignore"):
+        lipschitz = float(logit_constants(objective).third * diameter(point.centred_jacobian(basis)) ** 3)
+    hessian = point.hessian(basis=basis)
+    if not (np.isfinite(lipschitz) and np.isfinite(hessian).all()):
         return 0.0
-    lowest_near = sqrt(lowest**2 - 2.0 * lipschitz * slope)
+    values = eigvalsh(hessian)
+    lowest, highest = float(values[0]), float(values[-1])
+    slope = vector_norm(gradient)
+    if lowest <= 0.0 or 2.0 * lipschitz * slope >= lowest * lowest:
+        return 0.0
+    lowest_near = sqrt(lowest * lowest - 2.0 * lipschitz * slope)
     offset = 2.0 * slope / (lowest + lowest_near)
     radius = room - offset
     if lipschitz > 0.0:

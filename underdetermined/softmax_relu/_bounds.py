@@ -56,8 +56,8 @@ def convexifying_weights(
 
     Notes
     -----
-    All constants are proved. They are pessimistic, by factors of three to many hundreds, and a fit with such weights is
-    hardly better than none: use a trust region instead of choosing weights for their curvature.
+    All constants are proved, and inf where they overflow. They are pessimistic, by factors of three to many hundreds, and a
+    fit with such weights is hardly better than none: use a trust region instead of choosing weights for their curvature.
 
     Hessians that are positive definite off the kinks do **not** make the objective convex: a kink may be concave whatever
     the weights are, and then lies between two minima. With `smoothing` and without `x`, the smoothed objective is convex.
@@ -81,7 +81,8 @@ def convexifying_weights(
     """
     _check_objective(objective)
     floor = check_number(floor, "floor")
-    squares = _curvature_of_units(objective, x, smoothing) + _bend_of_units(objective, x, smoothing)
+    with np.errstate(over="ignore"):
+        squares = _curvature_of_units(objective, x, smoothing) + _bend_of_units(objective, x, smoothing)
     if floor > 0.0:
         hidden = _dense_hidden(objective)
         values = svdvals(hidden)
@@ -145,14 +146,14 @@ def convexifying_reg(
     _check_objective(objective)
     floor = check_number(floor, "floor")
     hidden = _dense_hidden(objective)
-    if x is None:
-        curvature = logit_constants(objective).lower * (diameter(objective.A2) * _norm(hidden)) ** 2
-    else:
-        point = objective.at(_finite(x), smoothing)
-        curvature = lower_curvature(objective, point.fitted)
-        curvature *= diameter(point.centred_jacobian()) ** 2 if curvature else 1.0
-    bend = _bend_of_units(objective, x, smoothing)
-    return curvature + _norm(np.sqrt(bend)[:, np.newaxis] * hidden) ** 2 + floor
+    point = None if x is None else objective.at(_finite(x), smoothing)
+    lower = logit_constants(objective).lower if point is None else lower_curvature(objective, point.fitted)
+    with np.errstate(over="ignore"):
+        if lower > 0.0:
+            width = diameter(objective.A2) * _norm(hidden) if point is None else diameter(point.centred_jacobian())
+            lower *= float(width**2)
+        bend = _bend_of_units(objective, x, smoothing)
+        return float(lower + _norm(np.sqrt(bend)[:, np.newaxis] * hidden) ** 2 + floor)
 
 
 def hessian_lipschitz(objective: SoftmaxReLU, x: ArrayLike | None = None, *, smoothing: float = 0.0) -> float:
@@ -207,23 +208,26 @@ def hessian_lipschitz(objective: SoftmaxReLU, x: ArrayLike | None = None, *, smo
     if x is not None:
         if smoothing > 0.0:
             raise ValueError(f"x is given and smoothing={smoothing:g}: with a softplus there are no cells; pass x=None")
-        return constants.third * diameter(objective.at(_finite(x)).centred_jacobian()) ** 3
+        with np.errstate(over="ignore"):
+            return float(constants.third * diameter(objective.at(_finite(x)).centred_jacobian()) ** 3)
     norm, width = _norm(_dense_hidden(objective)), diameter(objective.A2)
-    result = constants.third * (width * norm) ** 3
-    if smoothing > 0.0:
-        # rho'' <= 1 / (4 mu) and |rho'''| <= 1 / (6 sqrt(3) mu^2); R(A2 v) <= largest_range |v|_1.
-        largest_range = float(_ranges(objective.A2).max())
-        bends = 3.0 * constants.product * width * largest_range / (4.0 * smoothing)
-        bends += constants.slope * largest_range / (6.0 * sqrt(3.0) * smoothing**2)
-        result += bends * norm**3
-    return result
+    with np.errstate(over="ignore"):
+        result = constants.third * (width * norm) ** 3
+        if smoothing > 0.0:
+            # The second and third derivatives of the units are at most 1 / (4 mu) and 1 / (6 sqrt(3) mu^2), and the range
+            # of A2 v at most largest_range |v|_1.
+            largest_range = _ranges(objective.A2).max()
+            bends = 3.0 * constants.product * width * largest_range / (4.0 * smoothing)
+            bends += constants.slope * (largest_range / smoothing) / (6.0 * sqrt(3.0) * smoothing)
+            result += bends * norm**3
+    return float(result)
 
 
 def _curvature_of_units(objective: SoftmaxReLU, x: ArrayLike | None, smoothing: float) -> FloatArray:
     """Squares of weights that outweigh the negative curvature of the loss in the logits."""
     if x is None:
-        square = logit_constants(objective).lower * diameter(objective.A2) ** 2
-        return np.full(objective.n_hidden, square)
+        lower = logit_constants(objective).lower
+        return np.full(objective.n_hidden, lower * diameter(objective.A2) ** 2 if lower > 0.0 else 0.0)
     point = objective.at(_finite(x), smoothing)
     lower = lower_curvature(objective, point.fitted)
     if lower == 0.0:
@@ -249,9 +253,9 @@ def _ranges(matrix: FloatArray) -> FloatArray:
     return np.ptp(matrix, axis=0)
 
 
-def _norm(matrix: FloatArray) -> float:
+def _norm(matrix: FloatArray) -> np.float64:
     """Spectral norm."""
-    return float(svdvals(matrix)[0])
+    return np.float64(svdvals(matrix, check_finite=False)[0] if np.isfinite(matrix).all() else np.inf)
 
 
 def _dense_hidden(objective: SoftmaxReLU) -> FloatArray:

@@ -84,8 +84,8 @@ def lower_curvature(objective: Any, fitted: FloatArray) -> float:
     return gamma * heaviest * (1.0 - heaviest)
 
 
-def diameter(rows: FloatArray) -> float:
-    """Largest distance between two rows.
+def diameter(rows: FloatArray) -> np.float64:
+    """Largest distance between two rows; its powers may overflow to inf.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def diameter(rows: FloatArray) -> float:
 
     Returns
     -------
-    float
+    numpy.float64
 
     Notes
     -----
@@ -103,7 +103,7 @@ def diameter(rows: FloatArray) -> float:
     centred = rows - rows.mean(axis=0)
     size = float(np.abs(centred).max(initial=0.0))
     if size == 0.0:
-        return 0.0
+        return np.float64(0.0)
     centred /= size
     squares = np.einsum("ij,ij->i", centred, centred)
     largest = 0.0
@@ -111,4 +111,4 @@ def diameter(rows: FloatArray) -> float:
         part = slice(start, start + _BLOCK)
         products = centred[part] @ centred[start:].T
         largest = max(largest, float(np.max(squares[part, np.newaxis] + squares[start:] - 2.0 * products)))
-    return size * sqrt(largest)
+    return np.float64(size * sqrt(largest))

@@ -73,7 +73,7 @@ def sampled_hessian(
 
     Full Newton steps with H~ shrink the error near a minimiser, where H is the exact Hessian, to epsilon / (1 - epsilon) of
     itself in the norm of H. Nothing is promised in the Euclidean norm, where the factor may be epsilon sqrt(condition).
-    `trust_region_newton` takes a function of a point as its `curvature`.
+    `softmax_relu_regression` takes such steps with the option "hessian" of "sampled".
 
     About 2 m n r flops for the scores, r = min(d, 10 log(m / failure_probability)), and 2 s d (n + d) for samples of s rows.
 
@@ -94,12 +94,10 @@ def sampled_hessian(
     >>> errors = eigvalsh(sampled_hessian(point, 0.5, random_state=0), point.hessian()) - 1.0
     >>> bool(0.0 < np.abs(errors).max() < 0.5)
     True
-    >>> from underdetermined.softmax_relu import trust_region_newton
-    >>> stream = np.random.default_rng(1)
-    >>> run = trust_region_newton(
-    ...     objective, point.x, smoothing=0.3, gtol=1e-8, curvature=lambda point: sampled_hessian(point, random_state=stream)
-    ... )
-    >>> run.is_converged
+    >>> from underdetermined.softmax_relu import softmax_relu_regression
+    >>> problem = {"loss": "kl", "reg": 0.01, "x0": point.x, "options": {"hessian": "sampled"}}
+    >>> result = softmax_relu_regression(*layers, objective.b, **problem)
+    >>> result.success
     True
     """
     epsilon = check_number(epsilon, "epsilon", high=1.0, low_open=True)
