@@ -236,7 +236,15 @@ class _Batch:
 
     def _again(self, j: int, found: ContinuationResult) -> ContinuationResult:
         """A problem that did not end well, from its start and on its own."""
-        alone = self._alone(self.batch.column(j), self.start[:, j])
+        left = replace(self.options, maxiter=self.options.maxiter - found.n_iter)
+        alone = continuation(
+            self.batch.column(j),
+            self.start[:, j],
+            options=left,
+            newton=newton_cg,
+            manifold=manifold_newton_cg,
+            certificate=certify_by_products,
+        )
         is_kept = found.value <= self.start_values[j] and found.certificate.is_certified >= alone.certificate.is_certified
         best = found if is_kept and found.value <= alone.value else alone
         return replace(
@@ -245,14 +253,5 @@ class _Batch:
             n_value=found.n_value + alone.n_value,
             n_hessian=found.n_hessian + alone.n_hessian,
             n_products=found.n_products + alone.n_products,
-        )
-
-    def _alone(self, objective: Any, x0: FloatArray) -> ContinuationResult:
-        return continuation(
-            objective,
-            x0,
-            options=self.options,
-            newton=newton_cg,
-            manifold=manifold_newton_cg,
-            certificate=certify_by_products,
+            is_exhausted=alone.is_exhausted,
         )
