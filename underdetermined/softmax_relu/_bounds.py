@@ -233,7 +233,8 @@ def _curvature_of_units(objective: SoftmaxReLU, x: ArrayLike | None, smoothing: 
     if lower == 0.0:
         return np.zeros(objective.n_hidden)
     # The range of A2 diag(t) v is at most the diameter of A2 diag(sqrt t) times the norm of diag(sqrt t) v.
-    return lower * diameter(objective.A2 * np.sqrt(point.slopes)) ** 2 * point.slopes
+    square = lower * diameter(objective.A2 * np.sqrt(point.slopes)) ** 2
+    return np.multiply(square, point.slopes, where=point.slopes > 0.0, out=np.zeros(objective.n_hidden))
 
 
 def _bend_of_units(objective: SoftmaxReLU, x: ArrayLike | None, smoothing: float) -> FloatArray:
