@@ -14,6 +14,7 @@ from underdetermined._linalg import column_norms
 from underdetermined._validation import check_finite, check_matrix, check_number, check_sample_weight
 from underdetermined.blocks import slices
 from underdetermined.objectives._loss import quiet
+from underdetermined.objectives._softmax_relu_blocks import shared_value
 from underdetermined.objectives._softmax_relu_checks import (
     check_active,
     check_distributions,
@@ -21,7 +22,7 @@ from underdetermined.objectives._softmax_relu_checks import (
     check_smoothing,
     check_vector,
 )
-from underdetermined.objectives._softmax_relu_shared_point import SharedSoftmaxReLUPoint, shared_value
+from underdetermined.objectives._softmax_relu_shared_point import SharedSoftmaxReLUPoint
 
 FloatArray = NDArray[np.float64]
 
@@ -241,6 +242,21 @@ class SharedSoftmaxReLU:
         starts = self.n_inputs * np.arange(len(which) + 1)
         shape = (len(which), self.n_parameters)
         return sparse.csr_array((self.Phi[sample].ravel(), columns.ravel(), starts), shape=shape)
+
+    def penalty(self, x: FloatArray) -> float:
+        """Value of the penalty.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n p,)
+            Parameters.
+
+        Returns
+        -------
+        float
+        """
+        with quiet():
+            return 0.5 * self.reg * float(x @ x) if self.reg else 0.0
 
     def value(self, x: ArrayLike, smoothing: float = 0.0) -> float:
         """Sum of the losses, with the penalty.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -11,80 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined.blocks import run_tiles
 from underdetermined.objectives._loss import quiet
+from underdetermined.objectives._softmax_relu_blocks import Block, block, in_order
 from underdetermined.objectives._softmax_relu_memory import check_large, working_memory
-from underdetermined.objectives._softmax_relu_terms import Terms, bend, curvature_weights, inner, terms
+from underdetermined.objectives._softmax_relu_terms import bend, curvature_weights, inner
 from underdetermined.objectives._softmax_relu_units import units
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass
-class _Block:
-    """What is kept of one block of k inputs, one in each column; the weights of the inputs are in values and slopes only."""
-
-    part: slice
-    terms: Terms
-    slopes: Any
-    second: FloatArray | None
-
-
-def _block(objective: Any, part: slice, layer: FloatArray, smoothing: float, active: NDArray[np.bool_] | None) -> _Block:
-    z, logits = working_memory((objective.width, part.stop - part.start), (objective.n_outputs, part.stop - part.start))
-    np.matmul(layer, objective.Phi[part].T, out=z)
-    mask = None if active is None else active.reshape(objective.n_samples, objective.width)[part].T
-    hidden = units(z, smoothing, mask)
-    np.matmul(objective.A2, hidden.hidden, out=logits)
-    if objective.offset is not None:
-        logits += objective.offset[:, np.newaxis]
-    found = terms(logits, objective.columns[:, part], objective.loss)
-    if objective.sample_weight is not None:
-        scale = objective.sample_weight[part]
-        found = found._replace(value=scale * found.value, slopes=scale * found.slopes)
-    return _Block(part, found, hidden.slopes, hidden.second)
-
-
-def _in_order(task: Callable[[Any], Any], groups: list[Any]) -> list[Any]:
-    """Results of a task for every group, in the order of the groups whatever thread had which."""
-    results: list[Any] = [None] * len(groups)
-
-    def run(index: int) -> None:
-        # Each thread has a floating-point state of its own.
-        with quiet():
-            results[index] = task(groups[index])
-
-    run_tiles(run, range(len(groups)))
-    return results
-
-
-def shared_value(objective: Any, x: FloatArray, smoothing: float) -> float:
-    """Sum of the losses with the penalty, keeping nothing.
-
-    Parameters
-    ----------
-    objective : SharedSoftmaxReLU
-        The problem.
-    x : ndarray of shape (n p,)
-        Parameters.
-    smoothing : float
-        mu.
-
-    Returns
-    -------
-    float
-    """
-    layer = objective.layer(x)
-
-    def task(group: list[slice]) -> float:
-        return sum(float(_block(objective, part, layer, smoothing, None).terms.value.sum()) for part in group)
-
-    return sum(_in_order(task, objective.groups)) + _penalty(objective, x)
-
-
-def _penalty(objective: Any, x: FloatArray) -> float:
-    with quiet():
-        return 0.5 * objective.reg * float(x @ x) if objective.reg else 0.0
 
 
 class SharedSoftmaxReLUPoint:
@@ -112,20 +44,20 @@ class SharedSoftmaxReLUPoint:
         self._active = active
         layer = objective.layer(x)
 
-        def task(group: list[slice]) -> list[_Block]:
-            return [_block(objective, part, layer, smoothing, active) for part in group]
+        def task(group: list[slice]) -> list[Block]:
+            return [block(objective, part, layer, smoothing, active) for part in group]
 
-        self._groups: list[list[_Block]] = _in_order(task, objective.groups)
+        self._groups: list[list[Block]] = in_order(task, objective.groups)
         self.loss: float = sum(sum(float(each.terms.value.sum()) for each in group) for group in self._groups)
 
     @property
-    def _blocks(self) -> Iterator[_Block]:
+    def _blocks(self) -> Iterator[Block]:
         return chain.from_iterable(self._groups)
 
     @cached_property
     def penalty(self) -> float:
         """The penalty reg |x|^2 / 2."""
-        return _penalty(self.objective, self.x)
+        return self.objective.penalty(self.x)
 
     @property
     def value(self) -> float:
@@ -159,10 +91,10 @@ class SharedSoftmaxReLUPoint:
         """Derivatives of the loss by the hidden units, as `z`."""
         last = self.objective.A2
 
-        def task(group: list[_Block]) -> FloatArray:
+        def task(group: list[Block]) -> FloatArray:
             return np.concatenate([(each.terms.slopes.T @ last).ravel() for each in group])
 
-        return np.concatenate(_in_order(task, self._groups))
+        return np.concatenate(in_order(task, self._groups))
 
     @cached_property
     def gradient_of_penalty(self) -> FloatArray:
@@ -174,7 +106,7 @@ class SharedSoftmaxReLUPoint:
         """Gradient of the loss with the penalty."""
         last, inputs = self.objective.A2, self.objective.Phi
 
-        def task(group: list[_Block]) -> FloatArray:
+        def task(group: list[Block]) -> FloatArray:
             total = np.zeros((self.objective.width, self.objective.n_inputs))
             for each in group:
                 (back,) = working_memory(each.slopes.shape)
@@ -183,7 +115,7 @@ class SharedSoftmaxReLUPoint:
                 total += back @ inputs[each.part]
             return total
 
-        result = sum(_in_order(task, self._groups)).ravel()
+        result = sum(in_order(task, self._groups)).ravel()
         return result + self.gradient_of_penalty if self.objective.reg else result
 
     @cached_property
@@ -191,12 +123,12 @@ class SharedSoftmaxReLUPoint:
         """The weights rho'' r of the kinks by the first input of a block; none without smoothing."""
         last = self.objective.A2
 
-        def task(group: list[_Block]) -> list[tuple[int, FloatArray]]:
+        def task(group: list[Block]) -> list[tuple[int, FloatArray]]:
             return [
                 (each.part.start, (last.T @ each.terms.slopes) * each.second) for each in group if each.second is not None
             ]
 
-        return dict(chain.from_iterable(_in_order(task, self._groups)))
+        return dict(chain.from_iterable(in_order(task, self._groups)))
 
     def curvature_weights(self, curvature: str = "exact") -> FloatArray:
         """Weights of the rows of `centred_jacobian` in the Hessian.
@@ -212,7 +144,7 @@ class SharedSoftmaxReLUPoint:
         """
         return np.concatenate([self._weights_of(each, curvature).T.ravel() for each in self._blocks])
 
-    def _weights_of(self, block: _Block, curvature: str) -> FloatArray:
+    def _weights_of(self, block: Block, curvature: str) -> FloatArray:
         weights = curvature_weights(block.terms, self.objective.loss, curvature)
         scale = self.objective.sample_weight
         return weights if scale is None else scale[block.part] * weights
@@ -298,7 +230,7 @@ class SharedSoftmaxReLUPoint:
         change = objective.layer(u)
         bends = {} if curvature == "gauss-newton" else self._bends
 
-        def task(group: list[_Block]) -> FloatArray:
+        def task(group: list[Block]) -> FloatArray:
             total = np.zeros(change.shape)
             for each in group:
                 step, back, outputs = working_memory(each.slopes.shape, each.slopes.shape, each.terms.fitted.shape)
@@ -314,7 +246,7 @@ class SharedSoftmaxReLUPoint:
                 total += back @ inputs[each.part]
             return total
 
-        result = sum(_in_order(task, self._groups)).ravel()
+        result = sum(in_order(task, self._groups)).ravel()
         return result + objective.reg * u if objective.reg else result
 
     def hessian(self, curvature: str = "exact", basis: ArrayLike | None = None) -> FloatArray:
