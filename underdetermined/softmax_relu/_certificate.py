@@ -17,7 +17,7 @@ from underdetermined.softmax_relu._apex import FirstOrder, Pattern, first_order
 from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
 from underdetermined.softmax_relu._kink_certificate import KinkCertificate
 from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace, group_kinks, kink_norms, rounding_width
-from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
+from underdetermined.softmax_relu._rounding import TOLERANCE, Rounding, rounding
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 
 __all__ = ["KinkCertificate", "certify"]
@@ -93,22 +93,49 @@ def certify(
     z, norms = objective.hidden(point_x), kink_norms(objective)
     near = (np.abs(z) <= rounding_width(norms, point_x)) & (norms > 0.0)
     named = _mask(pinned, norms)
-    while True:
-        held = near | named
-        active = (z > 0.0) & ~held
-        point = objective.at(point_x, active=active)
-        units = np.flatnonzero(held)
-        groups = group_kinks(objective.rows(units), norms[units], point.unit_slopes[units])
-        scale = rounding(point, held).gradient
-        case = _Case(objective, point, units, active, groups, tolerance * scale, curvature)
-        found = case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance))
-        # Rounding of the gradient moves the minimiser: a concave kink closer than that may be on the other side.
-        if not found.is_certified or not found.curvature < inf:
-            return found
-        close = ~held & (np.abs(z) * found.curvature <= (found.kkt_residual + EPS * scale) * norms) & (norms > 0.0)
-        if not (point.unit_slopes[close] < 0.0).any():
-            return found
-        near |= close
+    found, noise = _examine(objective, point_x, z, norms, near, named, tolerance, curvature)
+    if not found.is_certified or not found.curvature < inf:
+        return found
+    # Rounding of the gradient moves the minimiser: a concave kink closer than that may be on the other side.
+    reach = (found.kkt_residual + EPS * noise.gradient) / found.curvature
+    close = ~near & ~named & (np.abs(z) <= reach * norms) & (norms > 0.0)
+    if not (objective.at(point_x, active=found.active).unit_slopes[close] < 0.0).any():
+        return found
+    wider, _ = _examine(objective, point_x, z, norms, near | close, named, tolerance, curvature)
+    if wider.is_certified or _goes_down(objective, point_x, wider, reach, noise.value):
+        return wider
+    return found
+
+
+def _examine(
+    objective: Any,
+    x: FloatArray,
+    z: FloatArray,
+    norms: FloatArray,
+    near: NDArray[np.bool_],
+    named: NDArray[np.bool_],
+    tolerance: float,
+    curvature: CurvatureTest | None,
+) -> tuple[KinkCertificate, Rounding]:
+    """Certificate for one choice of the units at their kinks, and the rounding there."""
+    held = near | named
+    active = (z > 0.0) & ~held
+    point = objective.at(x, active=active)
+    units = np.flatnonzero(held)
+    groups = group_kinks(objective.rows(units), norms[units], point.unit_slopes[units])
+    noise = rounding(point, held)
+    case = _Case(objective, point, units, active, groups, tolerance * noise.gradient, curvature)
+    return case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance)), noise
+
+
+def _goes_down(objective: Any, x: FloatArray, found: KinkCertificate, reach: float, noise: float) -> bool:
+    """Whether the objective falls visibly, as promised, just beyond the reach of rounding."""
+    if found.descent_direction is None or not found.slope < 0.0:
+        return False
+    value = objective.value(x)
+    lengths = max(4.0 * reach, 16.0 * noise / abs(found.slope)) * 8.0 ** np.arange(3)
+    falls = [value - objective.value(x + t * found.descent_direction) for t in lengths]
+    return any(fall >= 0.25 * abs(found.slope) * t for fall, t in zip(falls, lengths, strict=True))
 
 
 def _mask(pinned: ArrayLike | None, norms: FloatArray) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ class Rounding(NamedTuple):
     Attributes
     ----------
     gradient : float
-        Size of the terms of the gradient, whose rounding is a few EPS of this.
+        Size of what is summed in the gradient, whose rounding is a few EPS of this.
     value : float
         Rounding of the objective.
     """
@@ -52,7 +52,7 @@ def rounding(point: Any, held: NDArray[np.bool_]) -> Rounding:
 
     Notes
     -----
-    One pass over |A2| in blocks, and four products with the Hessian at once.
+    Two passes over |A2| in blocks, and four products with the Hessian at once.
     """
     objective = point.objective
     output = objective.A2
@@ -60,14 +60,19 @@ def rounding(point: Any, held: NDArray[np.bool_]) -> Rounding:
     hidden = np.abs(point.hidden.reshape(-1, n_units))
     weights = np.abs(point.curvature_weights()) + point.curvature_weights("gauss-newton")
     weights = weights.reshape(-1, n_outputs)
-    slopes, spread = np.zeros_like(hidden), 0.0
+    fitted = np.asarray(point.fitted).reshape(-1, n_outputs)
     rows = max(1, _BLOCK // n_units)
-    for start in range(0, n_outputs, rows):
-        part = slice(start, start + rows)
-        block = np.abs(output[part])
-        errors = weights[:, part] * (1.0 + hidden @ block.T)
-        spread += float(errors.sum())
-        slopes += errors @ block
+    parts = [slice(start, start + rows) for start in range(0, n_outputs, rows)]
+    logits = np.concatenate([hidden @ np.abs(output[part]).T for part in parts], axis=1)
+    # What moves all logits alike moves nothing: each is felt against the mean of the others.
+    mean = (fitted * logits).sum(axis=1, keepdims=True)
+    apart = (1.0 - 2.0 * fitted) * logits + mean
+    errors = weights * (1.0 + np.maximum(apart, 0.0))
+    errors += fitted * errors.sum(axis=1, keepdims=True)
+    spread = float(errors.sum())
+    slopes = np.zeros_like(hidden)
+    for part in parts:
+        slopes += errors[:, part] @ np.abs(output[part])
     terms = (slopes.ravel() * objective.row_norms)[held | (point.slopes > 0.0)]
     signs = np.random.Generator(np.random.Philox(_SEED)).choice((-1.0, 1.0), size=(point.x.size, _PROBES))
     changes = point.hessp(signs * point.x[:, np.newaxis])
