@@ -52,6 +52,13 @@ def test_products_of_a_batch_agree_with_complex_steps(loss):
         np.testing.assert_allclose(products[:, j], moved.imag / oracle.STEP, rtol=1e-11, atol=1e-13)
 
 
+def test_each_problem_of_a_batch_is_smoothed_by_itself():
+    batch, points, _, _ = a_batch(2, n_problems=3)
+    at_kinks = batch.at(np.zeros_like(points), [0.0, 0.1, 1e-300])
+    np.testing.assert_array_equal(at_kinks.slopes, np.tile([0.0, 0.5, 0.5], (batch.n_hidden, 1)))
+    np.testing.assert_allclose(at_kinks.hidden, np.tile([0.0, 0.1 * np.log(2.0), 0.0], (batch.n_hidden, 1)), atol=1e-16)
+
+
 def test_a_batch_takes_a_mask_of_units():
     batch, points, directions, smoothing = a_batch(3)
     masks = np.random.default_rng(3).random((batch.n_hidden, batch.n_problems)) < 0.5

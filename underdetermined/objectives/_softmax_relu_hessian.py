@@ -84,7 +84,7 @@ def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
     check_large(n_columns, n_columns, "Hessian")
     # Rows of positive weight first: kinks, outputs; then outputs, kinks.
     outputs = slice(len(above), len(above) + len(order))
-    split = len(above) + int(np.count_nonzero(weights >= 0.0))
+    split = len(above) + len(order) - int(np.count_nonzero(weights < 0.0))
     rows, spare = working_memory((n_rows, n_columns), (n_columns, n_columns) if split < n_rows else (0, 0))
     with quiet():
         _fill(rows[outputs], point, basis, order, roots)
