@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
 from underdetermined._linalg import column_norms
+from underdetermined._validation import check_memory
 from underdetermined.softmax_relu._batch_cg import BatchMetric, batch_cg
 from underdetermined.softmax_relu._continuation import ContinuationResult, continuation
 from underdetermined.softmax_relu._kinks import identify
@@ -73,6 +74,11 @@ def solve_batch(
     list of ContinuationResult
         One for each problem.
 
+    Raises
+    ------
+    MemoryError
+        If the Gram matrix of the rows of A1 cannot fit.
+
     Notes
     -----
     A sweep takes as many products as the slowest of its problems; those that are done are left out once they are as many as
@@ -111,6 +117,7 @@ class _Batch:
         self.radius = np.full(n_problems, options.initial_trust_radius)
         self.scale, self.first_norm = np.full(n_problems, np.nan), np.full(n_problems, np.nan)
         self.n_iter, self.n_value, self.n_products, self.n_stages = np.zeros((4, n_problems), dtype=np.intp)
+        check_memory(8 * batch.n_hidden**2, f"the {batch.n_hidden} x {batch.n_hidden} Gram matrix of the rows of A1")
         gram = batch.A1 @ batch.A1.T
         self.gram: FloatArray = gram.toarray() if issparse(gram) else gram
         self.norms = np.sqrt(np.einsum("ii->i", self.gram))
