@@ -43,6 +43,8 @@ _MAX_ESCAPES = 10
 # Newton steps on kinks, after which smoothing goes on, and steps of the fallback.
 _MAX_ON_KINKS, _MAX_FALLBACK = 300, 100
 _MAX_HALVINGS = 60
+# Relative decrease from which one more escape is worth its steps.
+_VISIBLE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,10 @@ class _Search:
                 return
         self._escape(self._settle(start.x, 0.0))
         best = self._best(start)
+        origin = np.zeros_like(start.x)
+        if not best.is_certified and self._objective.value(origin) <= best.value:
+            # Where all kinks meet, units round to either side of theirs; the point itself is exact.
+            best = self._escape(self._offer(origin, self._certify(self._objective, origin)))
         if best.direction is not None and self._fallback is not None:
             left = min(self._options.maxiter - self._n_iter, _MAX_FALLBACK)
             run = self._fallback(self._objective, best.x, max_iter=left, on_step=self._wrapped())
@@ -341,7 +347,9 @@ class _Search:
             if lower is None:
                 break
             self._n_escapes += 1
-            end = self._settle(lower, 0.0)
+            before, end = end, self._settle(lower, 0.0)
+            if not end.value < before.value - _VISIBLE * abs(before.value):
+                break
         return end
 
     def _line_search(self, end: _Candidate, direction: FloatArray) -> FloatArray | None:
