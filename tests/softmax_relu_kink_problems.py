@@ -152,7 +152,8 @@ def draw(name, index):
 def lowest_nearby(objective, x, pinned, rng, samples=60, radii=(1e-7, 1e-4)):
     """Least of F(x + u) - F(x), over random steps, steps along and against the kinks, and along parameters.
 
-    Radii are relative to the size of the problem, and everything below rounding of F counts as zero.
+    Radii are relative to x, or to rows where x = 0, and end half way to the nearest concave kink, beyond which nothing is
+    claimed. What is below the noise of F, measured where steps are rounding, counts as zero.
     """
     d = len(x)
     directions = [rng.standard_normal((samples, d)), np.eye(d), -np.eye(d)]
@@ -165,11 +166,14 @@ def lowest_nearby(objective, x, pinned, rng, samples=60, radii=(1e-7, 1e-4)):
     lengths = np.linalg.norm(steps, axis=1, keepdims=True)
     steps = steps[lengths[:, 0] > 1e-8 * lengths.max()]
     steps /= np.linalg.norm(steps, axis=1, keepdims=True)
-    size = max(np.linalg.norm(x), 1.0 / objective.row_norms.max())
-    value = objective.value(x)
+    size = np.linalg.norm(x) or 1.0 / objective.row_norms.max()
+    value, point = objective.value(x), objective.at(x)
+    concave = (point.unit_slopes < 0.0) & (objective.row_norms > 0.0)
+    concave[pinned] = False
+    room = 0.5 * np.min(np.abs(point.z[concave]) / objective.row_norms[concave], initial=np.inf)
+    noise = [objective.value(x * (1.0 + 1e-15 * step)) - value for step in directions[0][:10]]
     differences = []
     for radius in np.geomspace(*radii, 4):
-        differences += [objective.value(x + size * radius * step) - value for step in steps]
-    rounding = 8.0 * np.finfo(float).eps * (abs(value) + float(objective.at(x).loss))
+        differences += [objective.value(x + min(size * radius, room) * step) - value for step in steps]
     lowest = min(differences)
-    return lowest if lowest < -rounding else 0.0
+    return lowest if lowest < -4.0 * np.abs(noise).max() - 8.0 * np.finfo(float).eps * abs(value) else 0.0
