@@ -35,6 +35,8 @@ _MAX_SHRINKS = 100
 _FIRST_TRIAL, _NEXT_TRIAL, _LAST = 3e-3, 0.1, 1e-9
 # A unit is pinned where its pre-activation is at most this many smoothings from 0: beyond, its slope is 0 or 1 up to 5e-5.
 _WIDTH = 10.0
+# Kinks are tried once a stage changed at most this many of the units near theirs, or this share of them.
+_MAX_CHANGED, _SHARE_CHANGED = 10, 0.02
 # Relative step in mu for the derivative of the gradient.
 _MU_STEP = 1e-4
 # A radius is not smaller at the beginning of a stage than this share of the first one.
@@ -273,10 +275,12 @@ class _Search:
         """Follow the path of smoothed minimisers until its kinks give a certificate, or lead no lower."""
         last, trial = _LAST * smoothing, _FIRST_TRIAL * smoothing
         previous: tuple[FloatArray, float] | None = None
-        lowest = np.inf
+        lowest, near = np.inf, np.zeros(0, dtype=np.intp)
         while True:
             run = self._stage(x, smoothing)
-            if smoothing <= trial:
+            before, near = near, self._identify(run.x, smoothing)[0]
+            is_steady = len(np.setxor1d(before, near)) <= _MAX_CHANGED + _SHARE_CHANGED * len(near)
+            if (smoothing <= trial and is_steady) or smoothing <= last:
                 trial, end = _NEXT_TRIAL * smoothing, self._settle(run.x, smoothing)
                 if end.is_certified or smoothing <= last or end.value >= lowest:
                     return end
@@ -325,8 +329,11 @@ class _Search:
 
     def _settle(self, x: FloatArray, smoothing: float) -> _Candidate:
         """Newton steps on the kinks that hold x, and the certificate of their end."""
-        pinned, active = identify(self._objective.hidden(x), smoothing, self._objective.row_norms, width=_WIDTH)
+        pinned, active = self._identify(x, smoothing)
         return self._finish(x, active, pinned)
+
+    def _identify(self, x: FloatArray, smoothing: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        return identify(self._objective.hidden(x), smoothing, self._objective.row_norms, width=_WIDTH)
 
     def _finish(self, x: FloatArray, active: NDArray[np.bool_], pinned: NDArray[np.intp]) -> _Candidate:
         run = self._manifold(
