@@ -89,6 +89,8 @@ def hessian(point: Any, basis: FloatArray | None, curvature: str) -> FloatArray:
     with quiet():
         _fill(rows[outputs], point, basis, order, roots)
         for part, some in ((rows[: outputs.start], above), (rows[outputs.stop :], below)):
+            if some.size == 0:
+                continue
             normals = point.objective.rows(some)
             part[...] = _dense(normals if basis is None else normals @ basis)
             part *= np.sqrt(np.abs(kinks[some]))[:, np.newaxis]
