@@ -26,7 +26,7 @@ class ReducedProblem:
     Attributes
     ----------
     A1 : ndarray or sparse array of shape (k, r)
-        Directions of the distinct units, of length one.
+        Directions of the distinct units, with norms near 1.
     A2 : ndarray of shape (m, k)
         Output weights with columns of mean zero; lengths of rows of the given A1 are moved here, and the scale.
     weights : ndarray of shape (k,)
@@ -121,7 +121,7 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     Notes
     -----
     Softmax ignores what all logits share, and relu(t z) = t relu(z) for t > 0, so that values and minimisers are those
-    of the given problem. Then |z_i| is the distance to a kink, and one scale fits all lengths of steps. Units whose
+    of the given problem. Then |z_i| is about the distance to a kink, and one scale fits all lengths of steps. Units whose
     directions agree to rounding are summed: together they have one kink. Without reg the point returned is the one of
     smallest norm among those with the same hidden units. Costs two copies of both matrices and, where d > n or reg = 0, a QR
     decomposition of A1 with pivoting, O(n d min(n, d)).
@@ -134,13 +134,17 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     present = np.flatnonzero((norms > 0.0) & (has_effect | (weights != 0.0)))
     if present.size == 0:
         return unreduced_problem(A1, np.zeros_like(A2), weights)
-    directions = A1[present] / norms[present, np.newaxis]
-    first, group = _distinct(directions)
+    first, group = _distinct(A1[present] / norms[present, np.newaxis])
     groups = np.full(n, -1, np.intp)
     groups[present] = group
+    # Powers of two do not round: nearly dependent rows stay exactly as dependent as they are.
+    powers = np.ones(n)
+    powers[present] = 2.0 ** np.round(np.log2(norms[present]))
+    leader = present[first][group]
+    lengths = powers[leader] * (norms[present] / norms[leader])
     with np.errstate(over="ignore", invalid="ignore"):
-        columns = (A2[:, present] - A2[:, present].mean(axis=0)) * (norms * has_effect)[present]
-        scaled = weights[present] * norms[present]
+        columns = (A2[:, present] - A2[:, present].mean(axis=0)) * np.where(has_effect[present], lengths, 0.0)
+        scaled = weights[present] * lengths
     if not (np.isfinite(columns).all() and np.isfinite(scaled).all()):
         raise ValueError("A1 and A2 together overflow: divide rows of A1, or columns of A2 and weights, by a power of ten")
     if len(first) < len(present):
@@ -148,15 +152,13 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
         merged = np.zeros((m, len(first)))
         np.add.at(merged.T, group, columns.T)
         columns, scaled = merged, np.sqrt(np.bincount(group, scaled**2, minlength=len(first)))
-    directions = directions[first]
-    basis = _row_space(directions) if d > len(directions) or not penalised else None
+    rows = A1[present[first]] / powers[present[first], np.newaxis]
+    basis = _row_space(rows) if d > len(rows) or not penalised else None
     if basis is not None:
-        directions = directions @ basis
+        rows = rows @ basis
     size = vector_norm(column_norms(columns)) / np.sqrt(m)
     scale = float(2.0 ** -np.round(np.log2(size))) if size > 0.0 else 1.0
-    powers = np.ones(n)
-    powers[present] = 2.0 ** np.round(np.log2(norms[present]))
-    return ReducedProblem(directions, scale * columns, scale * scaled, groups, basis, scale, powers)
+    return ReducedProblem(rows, scale * columns, scale * scaled, groups, basis, scale, powers)
 
 
 def unreduced_problem(A1: Any, A2: Array, weights: Array) -> ReducedProblem:
@@ -198,9 +200,9 @@ def _distinct(directions: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, group
 
 
-def _row_space(directions: Array) -> Array | None:
+def _row_space(rows: Array) -> Array | None:
     """Orthonormal basis of the rows, None where it would have d columns and nothing is gained."""
-    q, r, _ = linalg.qr(directions.T, mode="economic", pivoting=True)
+    q, r, _ = linalg.qr(rows.T, mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(r))
-    rank = int(np.count_nonzero(diagonal > rank_cutoff(directions.shape) * diagonal[0]))
-    return None if rank == directions.shape[1] else np.ascontiguousarray(q[:, :rank])
+    rank = int(np.count_nonzero(diagonal > rank_cutoff(rows.shape) * diagonal[0]))
+    return None if rank == rows.shape[1] else np.ascontiguousarray(q[:, :rank])

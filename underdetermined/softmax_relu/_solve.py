@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 # certificate is that of a Hessian: slower, but without the small probability of error of Lanczos steps.
 _LARGEST_DENSE, _LARGEST_CERTIFIED = 200, 500
 _SAMPLING_SEED = 8
+# Pre-activations of a start, in the scale of the solver, below which the first smoothing is that of larger ones.
+_LEAST_SCALE = 0.1
 
 
 class Solver:
@@ -124,7 +126,7 @@ class Solver:
         ]
         has_steps = not self._is_free and self._options.hessian != "sampled" and self._inner.A2.any()
         if has_steps:
-            runs = solve_batch(self._inner, start, options=self._options, on_step=self._on_step)
+            runs = solve_batch(self._inner, start, options=self._smoothed(start), on_step=self._on_step)
             return [self._end(run, problem, view) for run, (problem, view, _) in zip(runs, parts, strict=True)]
         endings = [self._one(*part, column, None) for part, column in zip(parts, start.T, strict=True)]
         return self._shown(endings, np.stack([ending.point.x for ending in endings], axis=1))
@@ -136,8 +138,16 @@ class Solver:
         if self._is_free:
             ending = self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
             return ending if on_step is None else self._shown([ending], ending.point.x)[0]
-        run = continuation(inner, start, options=self._options, certificate=self._certify, on_step=on_step, **self._steps())
+        run = continuation(
+            inner, start, options=self._smoothed(start), certificate=self._certify, on_step=on_step, **self._steps()
+        )
         return self._end(run, problem, view)
+
+    def _smoothed(self, start: Array) -> SolverOptions:
+        """Options with a first smoothing that is not small where the start is: the way would lead over all kinks."""
+        largest = float(np.abs(self._inner.hidden(start)).max())
+        factor = max(1.0, _LEAST_SCALE / largest) if largest > 0.0 else 1.0
+        return replace(self._options, smoothing=factor * self._options.smoothing)
 
     def _end_constant(self, problem: Any, view: Any, start: Array) -> Ending:
         """Where no unit changes the fit, nothing is lower than 0."""
