@@ -81,6 +81,19 @@ def manifold_newton_cg(
     A product with the Hessian and 8 k^2 flops of projections for each step of conjugate gradients; k^3 / 3 flops where the
     pinned units change. Memory 8 k^2 bytes. Where rows of pinned units depend on each other the multipliers are not unique,
     and those of a basis of the rows are used.
+
+    References
+    ----------
+    :ref:`theory-softmax-relu-kinks`.
+
+    Examples
+    --------
+    >>> from underdetermined.objectives import SoftmaxReLU
+    >>> from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
+    >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
+    >>> run = manifold_newton_cg(objective, [0.1, -0.04])
+    >>> run.reason, run.pinned.tolist(), run.x.round(6).tolist()
+    ('certified', [0], [0.104462, -0.05223])
     """
     del active
     units = np.unique(np.asarray([] if pinned is None else pinned, dtype=np.intp))

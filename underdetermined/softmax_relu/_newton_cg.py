@@ -89,6 +89,21 @@ def newton_cg(
     A product takes two products with A1 and two with A2; a step tried takes about as much once more. No matrix of order D is
     formed, unless more than D units are near their kinks: M then has that order. The objective never rises, beyond rounding.
     Negative curvature is used where conjugate gradients meet it; that none is left at the end is not tested.
+
+    References
+    ----------
+    :ref:`theory-softmax-relu-kinks`. T. Steihaug (1983), "The conjugate gradient method and trust regions in large scale
+    optimization", SIAM J. Numer. Anal. 20, for the steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from underdetermined.objectives import SoftmaxReLU
+    >>> from underdetermined.softmax_relu._newton_cg import newton_cg
+    >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
+    >>> run = newton_cg(objective, [0.5, 0.25], smoothing=0.1, gtol=1e-10)
+    >>> run.is_converged, run.n_hessian, bool(np.linalg.norm(run.point.gradient) <= 1e-10)
+    (True, 0, True)
     """
     point = objective.at(np.array(x, dtype=np.float64), smoothing)
     norm = first_norm = vector_norm(point.gradient)
