@@ -114,6 +114,18 @@ def test_a_layer_of_constant_columns_fits_nothing_but_equal_shares():
     assert exact_fit(np.full((3, 4), 0.1), np.ones(3) / 3.0).exists
 
 
+def test_a_column_that_is_constant_to_rounding_is_constant():
+    assert not exact_fit(1.0 + np.finfo(float).eps * np.array([[0.0], [1.0], [0.0]]), [0.2, 0.6, 0.2]).exists
+
+
+@pytest.mark.parametrize("margin", [1e-3, 1e-6, 1e-11])
+def test_small_margins_are_decided(margin):
+    found = exact_fit([[1.0], [0.0]], [0.5 - margin, 0.5 + margin])
+    assert not found.exists
+    assert found.is_decided is True
+    assert exact_fit([[1.0], [0.0]], [0.5 + margin, 0.5 - margin]).exists
+
+
 def test_one_share_is_always_fitted():
     assert exact_fit([[3.0, -1.0]], [1.0]).exists
 

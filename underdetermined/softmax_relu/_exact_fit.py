@@ -134,7 +134,7 @@ def find_exact_fit(A2: FloatArray, b: FloatArray) -> ExactFit:
     excess = max(float((separator @ columns).max(initial=0.0)) / size, EPS)
     # <v, target> = sum h_j <v, a_j> <= excess |h|_1 for every fit h of normalised columns.
     least = gain / excess
-    is_decided = least > float(np.abs(target).max()) / np.sqrt(EPS)
+    is_decided = bool(least > float(np.abs(target).max()) / np.sqrt(EPS))
     if is_decided:
         reason = f"the best h misses log b by {residual:.2g}; any fit would need sum_j h_j |a_j| > {least:.2g}"
     else:

@@ -131,7 +131,8 @@ class _State:
         if not np.isfinite(self.found.value):
             return False
         promised = float(before.slopes @ (before.hidden - self.hidden))
-        noise = before.tolerance * before.tolerance + 4.0 * EPS * float(before.found.value)
+        # Both losses are at least |f - b|^2 / 2, and shares are known to the tolerance.
+        noise = before.tolerance * (before.tolerance + (2.0 * float(before.found.value)) ** 0.5)
         if promised <= noise or self.found.value == before.found.value:
             return self.residual < 0.9 * before.residual and self.found.value <= before.found.value + noise
         return bool(before.found.value - self.found.value >= _ARMIJO * promised)
