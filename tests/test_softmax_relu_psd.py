@@ -77,6 +77,9 @@ def test_logits_without_mass_count_for_nothing():
     assert (gamma, upper) == pytest.approx(curvature_range(f, b))
     assert curvature_is_psd(*wide, [0.5, 0.0, 0.5])
     assert not curvature_is_psd(*wide, [0.4, 1e9, 0.4])
+    # The entry without mass has g = -3, and all others fit.
+    fitted = ([0.5, 0.0, 0.5], [0.5, 3.0, 0.5])
+    assert curvature_is_psd(*fitted) and curvature_range(*fitted)[0] == 0.0 and gauss_newton_gap(*fitted) == 0.0
 
 
 @pytest.mark.parametrize("others", [(0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.25, 0.0, 1.0), (0.75, 0.0, 0.0), (2.0, 2.0, 2.0)])
