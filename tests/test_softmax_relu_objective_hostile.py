@@ -132,13 +132,12 @@ def test_any_finite_targets_are_a_least_squares_problem():
 
 
 def test_shares_rounded_to_single_precision_are_taken():
-    shares = np.random.default_rng(0).dirichlet(np.ones(300)).astype(np.float32)
-    layers = np.ones((2, 3)), np.random.default_rng(1).normal(size=(300, 2))
-    objective = SoftmaxReLU(*layers, shares, loss="kl")
-    assert objective.b.sum() == pytest.approx(1.0, abs=1e-15)
-    assert objective.b.dtype == np.float64
-    with pytest.raises(ValueError, match="sums to"):
-        SoftmaxReLU(*layers, shares * np.float32(1.001), loss="kl")
+    shares = np.full(3, 1.0 / 3.0, dtype=np.float32)
+    objective = SoftmaxReLU(np.ones((2, 3)), np.ones((3, 2)), shares, loss="kl")
+    assert objective.b.tolist() == [1.0 / 3.0] * 3
+    for wrong in (shares.astype(np.float64), shares * np.float32(1.001)):
+        with pytest.raises(ValueError, match="b sums to 1.00"):
+            SoftmaxReLU(np.ones((2, 3)), np.ones((3, 2)), wrong, loss="kl")
 
 
 @pytest.mark.parametrize("convert", [np.asfortranarray, np.ndarray.tolist, lambda a: np.repeat(a, 2, axis=0)[::2]])
@@ -216,9 +215,10 @@ def test_where_no_unit_is_active_everything_is_zero():
 
 
 def test_entries_of_a_sparse_layer_that_are_there_twice_are_added():
-    twice = sparse.coo_array(([1.0, 1.0, 2.0, 3.0, -2.0], ([0, 0, 0, 1, 1], [0, 1, 1, 0, 1])), shape=(2, 2))
     twice = sparse.csr_array(([1.0, 0.5, 1.5, 3.0, -1.0], [0, 1, 1, 0, 1], [0, 3, 5]), shape=(2, 2))
-    assert SoftmaxReLU(twice, A2, B).value([0.5, 0.25]) == SoftmaxReLU(sparse.csr_array(A1), A2, B).value([0.5, 0.25])
+    objective = SoftmaxReLU(twice, A2, B)
+    assert objective.value([0.5, 0.25]) == SoftmaxReLU(sparse.csr_array(A1), A2, B).value([0.5, 0.25])
+    np.testing.assert_allclose(objective.row_norms, np.sqrt([5.0, 10.0]), rtol=1e-15)
     assert twice.nnz == 5
 
 

@@ -230,7 +230,7 @@ class SoftmaxReLUPoint(SoftmaxReLUBatchPoint):
     def _basis(self, basis: ArrayLike | None) -> FloatArray | None:
         if basis is None:
             return None
-        # NumPy knows a product of a matrix with itself, which is exactly symmetric, only by contiguous memory.
+        # NumPy multiplies strided matrices without the BLAS.
         vectors = np.ascontiguousarray(basis, dtype=np.float64)
         if vectors.ndim != 2 or vectors.shape[0] != self.x.size:
             raise ValueError(f"basis has shape {vectors.shape}: pass ({self.x.size}, k)")
