@@ -198,6 +198,18 @@ def test_an_ill_conditioned_layer_is_reported():
     assert found.is_global == (found.gap <= 1e-9)
 
 
+def test_equal_rows_share_their_targets():
+    # Rows 0 and 3 are equal, so that the best shares are the means; the targets are tiny.
+    A2 = np.random.default_rng(8).standard_normal((4, 8))
+    A2[3] = A2[0]
+    b = np.array([1.7e-7, 1.0 - 2.75e-5 - 1.7e-7, 8e-7, 2.67e-5])
+    b /= b.sum()
+    mean = 0.5 * (b[0] + b[3])
+    found = solve_free_hidden(SoftmaxReLU(np.eye(8), A2, b, loss="kl"))
+    assert found.is_global
+    assert found.value == pytest.approx(b[0] * np.log(b[0] / mean) + b[3] * np.log(b[3] / mean), rel=1e-9)
+
+
 def test_logits_of_any_size():
     objective = draw(7, 12, 10, 15)
     large = SoftmaxReLU(objective.A1, 1e5 * objective.A2, objective.b, loss="kl")

@@ -19,6 +19,8 @@ FloatArray = NDArray[np.float64]
 # A share of exp(-40) is below the rounding of 1.
 _GONE = 40.0
 _VANISHED = 1e-12
+# The first one changes nothing.
+_CUTOFFS = (2.0, 1e-6, 1e-10, 1e-14)
 _ROUNDING = 16.0
 
 
@@ -168,12 +170,17 @@ def divergence_gap(columns: FloatArray, b: FloatArray, minimum: HiddenMinimum) -
     roots = np.sqrt(fitted)
     # Changes in proportion to the shares, so that shares near 0 stay positive.
     part = roots[:, np.newaxis] * (columns[:, critical] - fitted @ columns[:, critical])
-    dual = fitted
-    if part.any():
-        dual = np.maximum(fitted - roots * np.linalg.lstsq(part.T, minimum.unit_slopes[critical])[0], 0.0)
-    slopes = columns.T @ (dual - b)
-    violation = max(-float(slopes.min()), 0.0) * float(minimum.hidden.sum())
-    return float(kl_div(dual, fitted).sum() + abs(slopes @ minimum.hidden)) + violation
+    gaps = []
+    # Each cut-off gives a bound. The slopes are rounding already, and a small singular value would only magnify it.
+    for cutoff in _CUTOFFS:
+        change = np.zeros(len(b))
+        if part.any():
+            change = roots * np.linalg.lstsq(part.T, minimum.unit_slopes[critical], rcond=cutoff)[0]
+        dual = np.maximum(fitted - change, 0.0)
+        slopes = columns.T @ (dual - b)
+        violation = max(-float(slopes.min()), 0.0) * float(minimum.hidden.sum())
+        gaps.append(float(kl_div(dual, fitted).sum() + abs(slopes @ minimum.hidden)) + violation)
+    return min(gaps)
 
 
 def is_strict(minimum: HiddenMinimum, b: FloatArray) -> bool:
