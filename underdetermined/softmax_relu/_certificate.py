@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import inf, nan
 from typing import Any
@@ -26,6 +26,8 @@ FloatArray = NDArray[np.float64]
 # From a point, as one of the cell whose kinks are held, and the held units, to the smallest curvature along these kinks.
 CurvatureTest = Callable[[Any, NDArray[np.intp]], ReducedCurvature]
 
+# A decrease that is so many times the rounding of the objective could be seen.
+_VISIBLE = 4.0
 # Kinks of slope zero have two sides to test each.
 _MAX_FREE = 6
 
@@ -96,6 +98,10 @@ def certify(
     found, noise = _examine(objective, point_x, z, norms, near, named, tolerance, curvature)
     if not found.is_certified or not found.curvature < inf:
         return found
+    hidden = 0.5 * found.kkt_residual**2 / found.curvature if found.kkt_residual else 0.0
+    if hidden > _VISIBLE * noise.value:
+        reason = f"stationary up to rounding, which may hide a decrease of {hidden:.3g}: curvatures are too different"
+        return replace(found, status=SoftmaxReLUStatus.DEGENERATE, reason=reason)
     # Rounding of the gradient moves the minimiser: a concave kink closer than that may be on the other side.
     reach = (found.kkt_residual + EPS * noise.gradient) / found.curvature
     close = ~near & ~named & (np.abs(z) <= reach * norms) & (norms > 0.0)

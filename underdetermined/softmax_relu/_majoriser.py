@@ -220,4 +220,5 @@ def _first_curvature(point: Any) -> float:
     size = vector_norm(gradient)
     if not 0.0 < size < inf:
         return 1.0
-    return max(float(gradient @ point.hessp(gradient, "clipped")) / size**2, EPS) or 1.0
+    along = gradient / size
+    return max(float(along @ point.hessp(along, "clipped")), EPS)

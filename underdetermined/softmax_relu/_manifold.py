@@ -25,6 +25,8 @@ OnStep = Callable[[FloatArray, float], None]
 _ACCEPT, _GOOD = 1e-4, 0.75
 # Directions with less than this share of the largest curvature are left out of the last step.
 _CURVED = 1e-12
+# A point is zero where it is this much smaller than the largest one before.
+_VANISHED = 256.0 * EPS
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,12 @@ class _Descent:
         self.norms = kink_norms(self.objective)
         units = np.zeros(0, dtype=np.intp) if pinned is None else np.flatnonzero(_indicator(pinned, len(self.norms)))
         self._settle(x, units[self.norms[units] > 0.0])
-        self.radius = radius or vector_norm(x) or 1.0
+        self.radius = self.largest = radius or vector_norm(x) or 1.0
         certificate: KinkCertificate | None = None
         while not self.reason:
             certificate = None
             if self._minimise_along():
+                self._vanish()
                 certificate = certify(self.objective, self.point.x, pinned=self.pinned)
                 self.n_hessian += certificate.curvature == certificate.curvature
                 if self._joins(certificate):
@@ -183,6 +186,15 @@ class _Descent:
         mask = self.objective.hidden(x) > 0.0
         mask[pinned] = False
         return self.objective.at(x, active=mask)
+
+    def _vanish(self) -> None:
+        """Move to x = 0, where all kinks meet, from a point that is zero up to the rounding of where it came from."""
+        size = vector_norm(self.point.x)
+        if 0.0 < size <= _VANISHED * self.largest:
+            before = self.point, self.pinned, self.space
+            self._settle(np.zeros_like(self.point.x), np.flatnonzero(self.norms > 0.0))
+            if not self.point.value <= before[0].value + self.hidden:
+                self.point, self.pinned, self.space = before
 
     def _joins(self, certificate: KinkCertificate) -> bool:
         """Move to kinks so close that rounding hides on which side of them the point is."""
@@ -244,6 +256,7 @@ class _Descent:
         point = self.point
         change = self.objective.hidden(direction)
         change[pinned] = 0.0
+        change[self.norms == 0.0] = 0.0
         # Where rounding puts a unit that is released must not count as a crossing.
         z = point.z.copy()
         z[self.pinned] = 0.0
@@ -269,6 +282,7 @@ class _Descent:
         if not ratio > _ACCEPT:
             return 0.0
         self.point, self.pinned, self.space = trial, landed, space
+        self.largest = max(self.largest, vector_norm(trial.x))
         self.n_iter += 1
         if self.on_step is not None:
             try:
