@@ -119,9 +119,9 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
     The outputs are homogeneous in the hidden layer: a larger output layer is the same as a smaller `alpha`, which is why its
     size is no parameter.
 
-    With `certify`, a penalty is needed for a certificate. On 200 rows of 14 inputs and 100 units, which have 20,000 kinks, it
-    took 1 to 2 s of CPU time instead of 0.1 s and ended on some 400 of them; on 300 rows of 8 inputs 13 s instead of 0.1 s.
-    Held-out log-losses changed in the fourth digit.
+    With `certify`, a penalty is needed for a certificate. On 200 rows of 13 inputs and 100 units, which have 20,000
+    kinks, it took 1 to 2 s of CPU time instead of 0.1 s and ended on some 400 of them; on 300 rows of 8 inputs 13 s instead
+    of 0.1 s. Held-out log-losses changed in the fourth digit.
 
     Log-losses on held-out rows, means of three splits, with the default `alpha`, beside classifiers of scikit-learn whose
     penalty was chosen by cross-validation and that were given each share as a weighted row, networks of the same width:
