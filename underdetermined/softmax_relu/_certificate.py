@@ -99,6 +99,8 @@ def certify(
     if not found.is_certified or not found.curvature < inf:
         return found
     hidden = 0.5 * found.kkt_residual**2 / found.curvature if found.kkt_residual else 0.0
+    if hidden > _VISIBLE * noise.value and curvature is None and not found.n_flat:
+        hidden = _newton_decrease(objective, point_x, norms, found)
     if hidden > _VISIBLE * noise.value:
         reason = f"stationary up to rounding, which may hide a decrease of {hidden:.3g}: curvatures are too different"
         return replace(found, status=SoftmaxReLUStatus.DEGENERATE, reason=reason)
@@ -132,6 +134,17 @@ def _examine(
     noise = rounding(point, held)
     case = _Case(objective, point, units, active, groups, tolerance * noise.gradient, curvature)
     return case.finish(*case.examine(np.flatnonzero(held & ~near), tolerance)), noise
+
+
+def _newton_decrease(objective: Any, x: FloatArray, norms: FloatArray, found: KinkCertificate) -> float:
+    """Decrease that Newton's step along the kinks promises, where the smallest curvature alone would exaggerate it."""
+    rows = objective.rows(found.pinned)
+    dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+    tangent = NormalSpace(dense / norms[found.pinned, np.newaxis]).tangent
+    hessian = objective.at(x, active=found.active).hessian(basis=tangent)
+    values, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ (tangent.T @ found.kkt_vector)
+    return float(0.5 * (along**2 / np.maximum(values, found.curvature)).sum())
 
 
 def _goes_down(objective: Any, x: FloatArray, found: KinkCertificate, reach: float, noise: float) -> bool:
