@@ -175,6 +175,26 @@ def test_scales_of_units_do_not_matter():
     np.testing.assert_allclose(scaled.multipliers, plain.multipliers / factors[plain.pinned], rtol=1e-6)
 
 
+def test_what_all_logits_share_does_not_matter():
+    A1, A2, b, x0 = random_problem(20, 8, 8, 4)
+    A2 = np.round(A2 * 2.0**20) / 2.0**20
+    plain = softmax_relu_regression(A1, A2, b, reg=1e-3, x0=x0)
+    shifted = softmax_relu_regression(A1, A2 + 2.0**25, b, reg=1e-3, x0=x0)
+    assert shifted.success
+    np.testing.assert_array_equal(shifted.pinned, plain.pinned)
+    np.testing.assert_allclose(shifted.x, plain.x, atol=1e-12)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1e-250, 1.0), (1.0, 1e-250), (1e150, 1.0), (1e150, 1e-150)])
+def test_extreme_scales_neither_fail_nor_warn(first, second):
+    A1, A2, b, _ = random_problem(10, 5, 6, 3)
+    result = softmax_relu_regression(first * A1, second * A2, b, reg=1e-3, random_state=0)
+    assert np.isfinite(result.x).all()
+    assert np.isfinite(result.fun)
+    huge = softmax_relu_regression(A1, A2, b, reg=1e-3, x0=np.full(6, 1e300))
+    assert huge.success
+
+
 def test_weights_penalise_pre_activations():
     A1, A2, b, x0 = random_problem(20, 8, 8, 5)
     weights = np.linspace(0.0, 0.1, 20)

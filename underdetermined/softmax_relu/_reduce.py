@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 _PROBE_SEED = 8
 # Entries of a column that differ by less are equal.
 _CONSTANT = 4.0 * EPS
+# Scales have squares that are far from overflow.
+_EXPONENT = 200
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def reduce_problem(A1: Array, A2: Array, weights: Array, *, penalised: bool) -> 
     if basis is not None:
         rows = rows @ basis
     size = vector_norm(column_norms(columns)) / np.sqrt(m)
-    scale = float(2.0 ** -np.round(np.log2(size))) if size > 0.0 else 1.0
+    scale = float(2.0 ** -np.clip(np.round(np.log2(size)), -_EXPONENT, _EXPONENT)) if size > 0.0 else 1.0
     return ReducedProblem(rows, scale * columns, scale * scaled, groups, basis, scale, powers)
 
 

@@ -155,7 +155,9 @@ def softmax_relu_regression(
     solver = Solver(problem, chosen, callback)
     ends: list[list[Ending]] = []
     for start in given + drawn:
-        ends.append(solver.descend(start))
+        # Overflow at trial points, and at hopeless starts, is part of the search.
+        with np.errstate(over="ignore", invalid="ignore"):
+            ends.append(solver.descend(start))
         _display(ends[-1], len(ends), chosen)
         if any(ending.status is SoftmaxReLUStatus.CALLBACK for ending in ends[-1]):
             break

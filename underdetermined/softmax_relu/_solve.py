@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from underdetermined._linalg import vector_norm
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
 from underdetermined.softmax_relu._batch import solve_batch
 from underdetermined.softmax_relu._callback import wrap_callback
@@ -80,7 +79,7 @@ class Solver:
         rows, powers = problem.A1 / reduced.powers[:, np.newaxis], reduced.powers
         if reduced.basis is not None:
             rows = rows @ reduced.basis
-        return self._same(rows, problem.A2 * powers, weights * powers, problem.reg)
+        return self._same(rows, (problem.A2 - problem.A2.mean(axis=0)) * powers, weights * powers, problem.reg)
 
     def _same(self, A1: Any, A2: Array, weights: Array, reg: float) -> Any:
         """Targets and loss of the problem with other layers and penalties."""
@@ -195,16 +194,14 @@ class Solver:
         return test(tolerance=self._options.gtol * TOLERANCE / found.kkt_tolerance)
 
     def _given(self, certificate: Any, problem: Any, x: Array) -> tuple[Any, Any]:
-        """The given problem at x, and the certificate in its units; the residual is computed again there."""
-        powers, basis, units = self._reduced.powers, self._reduced.basis, certificate.pinned
-        multipliers, down = certificate.multipliers / powers[units], certificate.descent_direction
-        vector = problem.at(x, active=certificate.active).gradient + problem.rows(units).T @ multipliers
+        """The given problem at x, and the certificate in its units."""
+        powers, basis = self._reduced.powers[certificate.pinned], self._reduced.basis
+        vector, down = certificate.kkt_vector, certificate.descent_direction
         given = replace(
             certificate,
-            kkt_vector=vector,
-            kkt_residual=vector_norm(vector),
-            multipliers=multipliers,
-            unit_slopes=certificate.unit_slopes / powers[units],
+            kkt_vector=vector if basis is None else basis @ vector,
+            multipliers=certificate.multipliers / powers,
+            unit_slopes=certificate.unit_slopes / powers,
             descent_direction=down if down is None or basis is None else basis @ down,
         )
         return problem.at(x), given
