@@ -103,6 +103,9 @@ def test_a_problem_in_one_dimension():
     lowest, lipschitz = objective.at([minimiser]).hessian()[0, 0], hessian_lipschitz(objective, [minimiser])
     assert 2.0 * lowest / (3.0 * lipschitz) > minimiser
     assert basin_radius(objective, [minimiser]) == pytest.approx(minimiser, rel=1e-12)
+    # Seen from farther off the kink, the ball has to stay inside the one around the minimiser.
+    aside = basin_radius(objective, [1.001 * minimiser])
+    assert 0.997 * minimiser < aside <= 0.999 * minimiser
     far = SoftmaxReLU([[100.0], [-1.0]], [[0.01, 1.0], [0.0, 0.0]], [1.0, 0.0], reg=1.0)
     assert basin_radius(far, [minimiser]) == pytest.approx(minimiser, rel=1e-12)
 
