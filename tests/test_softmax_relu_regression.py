@@ -1,12 +1,15 @@
 """Minimisers that the solver finds, against multiple-precision values, SciPy and definitions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from underdetermined.softmax_relu import softmax_relu_regression
+from underdetermined.softmax_relu import SoftmaxReLUStatus, softmax_relu_regression
+from underdetermined.softmax_relu._result import Ending, Work, best_ending
 
 # Problems with their minimisers of the squared loss and reg = 0.01, by mpmath with 50 digits.
 ORACLE = [
@@ -183,6 +186,26 @@ def test_what_all_logits_share_does_not_matter():
     assert shifted.success
     np.testing.assert_array_equal(shifted.pinned, plain.pinned)
     np.testing.assert_allclose(shifted.x, plain.x, atol=1e-12)
+    assert shifted.certificate.kkt_tolerance < 2.0 * plain.certificate.kkt_tolerance
+
+
+@pytest.mark.parametrize("loss", ["squared", "kl"])
+def test_units_that_change_no_fit_leave_the_penalty_alone(loss):
+    result = softmax_relu_regression(
+        np.eye(2), [[1.0, 2.0]] * 3, [0.2, 0.3, 0.5], loss=loss, reg=0.1, weights=1.0, x0=[1, 2]
+    )
+    assert (result.status, result.nit) == (3, 0)
+    np.testing.assert_array_equal(result.x, 0.0)
+
+
+def test_the_lowest_end_counts_and_a_certified_one_among_equals():
+    def ending(value, status):
+        return Ending(SimpleNamespace(value=value), None, status, Work())
+
+    low, high = ending(1.0, SoftmaxReLUStatus.LIMIT), ending(2.0, SoftmaxReLUStatus.KINKS)
+    same = ending(1.0 + 1e-15, SoftmaxReLUStatus.SMOOTH)
+    assert best_ending([high, low]) is low
+    assert best_ending([low, high, same]) is same
 
 
 @pytest.mark.parametrize(("first", "second"), [(1e-250, 1.0), (1.0, 1e-250), (1e150, 1.0), (1e150, 1e-150)])

@@ -250,6 +250,28 @@ def test_loose_tolerance_accepts_earlier():
     assert loose.nhev <= strict.nhev
 
 
+def test_tolerance_of_the_user_counts_where_it_is_looser():
+    known = dict(A1=np.eye(2), reg=0.01, x0=softmax_relu_regression(np.eye(2), A2, B, reg=0.01, x0=X0).x)
+    known["x0"] = known["x0"] + np.array([0.0, 1e-7])
+    strict = fit(**known, options={"maxiter": 0})
+    loose = fit(**known, options={"maxiter": 0, "gtol": 1e-3})
+    assert strict.status == 5
+    # Stationary for the user, but a residual of that size may hide a decrease.
+    assert loose.status in (0, 1, 6)
+    np.testing.assert_allclose(loose.certificate.kkt_tolerance, 1e-3)
+
+
+def test_free_hidden_values_are_shown_once():
+    seen = []
+    result = fit(reg=0.0, callback=seen.append)
+    np.testing.assert_allclose(seen, [result.x], rtol=1e-14)
+
+    def stop(xk):
+        raise StopIteration
+
+    assert fit(reg=0.0, callback=stop).status == 99
+
+
 def test_display(capsys):
     fit(options={"disp": True}, n_starts=2, random_state=0)
     lines = capsys.readouterr().out.splitlines()

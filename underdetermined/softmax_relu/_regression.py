@@ -80,7 +80,8 @@ def softmax_relu_regression(
         name of its only parameter, else as ``callback(xk)``. The objective at x has no smoothing there, and may rise from
         one call to the next. StopIteration ends the solve with status 99 at the point last shown.
     options : dict or None, default=None
-        ``gtol`` (None): norm of the certificate's residual at a stationary point; None is its rounding.
+        ``gtol`` (None): norm of the certificate's residual at a stationary point; None is its rounding. With a larger one
+        a point may count as stationary that is not proved to be a minimiser: status 6.
         ``maxiter`` (2000): steps of one start.
         ``initial_trust_radius`` (1.0), ``max_trust_radius`` (1000.0), ``eta`` (1e-4): as SciPy's trust-region methods, but
         radii are in units in which a row of A2 has about the length 1 where those of A1 have it.
