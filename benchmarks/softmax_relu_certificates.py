@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.benchmarks.common import table
 from underdetermined.blocks import single_threaded_blas
-from underdetermined.softmax_relu._manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from softmax_relu_kink_problems import FAMILIES, draw, lowest_nearby  # noqa: E402

@@ -5,13 +5,13 @@ import pytest
 from scipy import sparse
 
 from underdetermined.objectives import SoftmaxReLUBatch
-from underdetermined.softmax_relu._batch import solve_batch
-from underdetermined.softmax_relu._batch_cg import BatchMetric, batch_cg
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._cg_subproblem import kink_preconditioner, truncated_cg
-from underdetermined.softmax_relu._continuation import continuation
 from underdetermined.softmax_relu._options import SolverOptions
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.stages.batch import solve_batch
+from underdetermined.softmax_relu.stages.batch_cg import BatchMetric, batch_cg
+from underdetermined.softmax_relu.stages.cg_subproblem import kink_preconditioner, truncated_cg
+from underdetermined.softmax_relu.stages.continuation import continuation
 
 
 def draw(n, m, d, n_problems, seed, **options):

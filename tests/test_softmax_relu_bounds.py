@@ -8,7 +8,7 @@ from softmax_relu_problems import draw_problem, draw_targets, logit_hessian, sof
 
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
 from underdetermined.softmax_relu import basin_radius, convexifying_reg, convexifying_weights, hessian_lipschitz
-from underdetermined.softmax_relu._constants import diameter, logit_constants, lower_curvature
+from underdetermined.softmax_relu.constants.losses import diameter, logit_constants, lower_curvature
 
 CASES = [
     {"loss": "squared", "kind": "composition"},

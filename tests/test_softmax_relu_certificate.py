@@ -9,8 +9,8 @@ from softmax_relu_kink_problems import plain
 from underdetermined.objectives import SharedSoftmaxReLU, SoftmaxReLU
 from underdetermined.softmax_relu import SoftmaxReLUStatus as Status
 from underdetermined.softmax_relu import certify
-from underdetermined.softmax_relu._curvature import ReducedCurvature
-from underdetermined.softmax_relu._multipliers import bounded_least_squares, central_multipliers
+from underdetermined.softmax_relu.kinks.curvature import ReducedCurvature
+from underdetermined.softmax_relu.kinks.multipliers import bounded_least_squares, central_multipliers
 
 P2 = ([[1, 2], [3, -1]], [[1, -1], [0, 2]], [0.25, 0.75])
 P4 = (

@@ -5,8 +5,8 @@ import pytest
 from softmax_relu_kink_problems import FAMILIES, draw, lowest_nearby
 
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu._kinks import identify
-from underdetermined.softmax_relu._manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.geometry import identify
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
 
 
 @pytest.mark.parametrize("name", ["five shapes, squared", "five shapes, KL", "weights", "repeated rows", "labels"])

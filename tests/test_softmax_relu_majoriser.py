@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from softmax_relu_kink_problems import draw, plain
 
-from underdetermined.softmax_relu._majoriser import majoriser_curvature, majoriser_descent, majoriser_step
-from underdetermined.softmax_relu._manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.majoriser import majoriser_curvature, majoriser_descent, majoriser_step
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
 
 FAMILIES = ["five shapes, squared", "five shapes, KL", "weights", "targets off the simplex"]
 

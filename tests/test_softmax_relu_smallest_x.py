@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from underdetermined.softmax_relu import fit_in_cell, smallest_x
-from underdetermined.softmax_relu._pivoting import pivot
+from underdetermined.softmax_relu.free_hidden.pivoting import pivot
 
 pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 

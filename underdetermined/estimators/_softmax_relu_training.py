@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from underdetermined.softmax_relu import KinkCertificate
-from underdetermined.softmax_relu._kinks import identify
-from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
-from underdetermined.softmax_relu._newton_cg import newton_cg
+from underdetermined.softmax_relu.kinks.geometry import identify
+from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
+from underdetermined.softmax_relu.stages.newton_cg import newton_cg
 
 __all__ = ["Training", "train"]
 

@@ -164,7 +164,7 @@ def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenv
     start = random_directions(n, 1, seed)
 
     process = LanczosProcess(lambda v: blas.dsymv(1.0, work, v[:, 0], lower=1)[:, np.newaxis], start, min(n, max_iter))
-    _grow(process, lambda: _is_known(_bracket(process, largest=True), max(tol, _rounding(n))))
+    _grow(process, lambda: _is_known(ritz_bracket(process, largest=True), max(tol, _rounding(n))))
     top, lowest = _end(process, largest=True), _end(process, largest=False)
     _refuse_negative(lowest.value, top.value, n, precision)
     factor = cholesky_in_place(work)
@@ -176,11 +176,11 @@ def _of_matrix(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEigenv
     floor = _rounding(n) * top.value
 
     def is_done() -> bool:
-        value, error = _bracket(inverse, largest=True)
+        value, error = ritz_bracket(inverse, largest=True)
         return _is_known((value, error), max(tol, floor * value))
 
     _grow(inverse, is_done)
-    value, error = _bracket(inverse, largest=True)
+    value, error = ritz_bracket(inverse, largest=True)
     vector, _ = inverse.ritz_vector(largest=True)
     residual = float(np.linalg.norm(gram @ (vector / scale) - vector / value))
     bottom = _End(1.0 / value, 1.0 / value - 1.0 / (value + error), residual, inverse.steps)
@@ -198,7 +198,7 @@ def _of_operator(gram: Any, tol: float, max_iter: int, seed: int) -> ExtremeEige
     process = LanczosProcess(multiply, start, min(n, max_iter))
 
     def is_done() -> bool:
-        top, bottom = _bracket(process, largest=True), _bracket(process, largest=False)
+        top, bottom = ritz_bracket(process, largest=True), ritz_bracket(process, largest=False)
         floor = _rounding(n) * top[0]
         # A Ritz value below the floor settles that the smallest eigenvalue is not resolved.
         return _is_known(top, max(tol, _rounding(n))) and (
@@ -231,10 +231,10 @@ def _is_known(bracket: tuple[float, float], tol: float) -> bool:
 
 def _end(process: LanczosProcess, *, largest: bool) -> _End:
     """All about one end of the spectrum of the operator itself."""
-    return _End(*_bracket(process, largest=largest), process.ritz_vector(largest=largest)[1], process.steps)
+    return _End(*ritz_bracket(process, largest=largest), process.ritz_vector(largest=largest)[1], process.steps)
 
 
-def _bracket(process: LanczosProcess, *, largest: bool) -> tuple[float, float]:
+def ritz_bracket(process: LanczosProcess, *, largest: bool) -> tuple[float, float]:
     """Extreme Ritz value, and the distance to the root of p(t) = 1 / delta beyond it."""
     coupling = process.off_diagonal[0]
     ritz = eigvalsh_tridiagonal(process.diagonal[0], coupling[:-1])

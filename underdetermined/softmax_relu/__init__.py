@@ -6,18 +6,18 @@
 (0, 'Certified local minimiser off the kinks')
 """
 
-from underdetermined.softmax_relu._basin import basin_radius
-from underdetermined.softmax_relu._bounds import convexifying_reg, convexifying_weights, hessian_lipschitz
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._exact_fit import ExactFit, exact_fit, exact_fit_probability
-from underdetermined.softmax_relu._free_hidden import FreeHiddenSolution, has_free_hidden, solve_free_hidden
-from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._psd import curvature_is_psd, curvature_range, gauss_newton_gap
 from underdetermined.softmax_relu._regression import softmax_relu_regression
-from underdetermined.softmax_relu._sample_size import sample_size
-from underdetermined.softmax_relu._sampling import sampled_hessian
-from underdetermined.softmax_relu._smallest_x import fit_in_cell, smallest_x
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu.constants.basin import basin_radius
+from underdetermined.softmax_relu.constants.bounds import convexifying_reg, convexifying_weights, hessian_lipschitz
+from underdetermined.softmax_relu.constants.psd import curvature_is_psd, curvature_range, gauss_newton_gap
+from underdetermined.softmax_relu.free_hidden.exact_fit import ExactFit, exact_fit, exact_fit_probability
+from underdetermined.softmax_relu.free_hidden.smallest_x import fit_in_cell, smallest_x
+from underdetermined.softmax_relu.free_hidden.solver import FreeHiddenSolution, has_free_hidden, solve_free_hidden
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
+from underdetermined.softmax_relu.sampling.hessian import sampled_hessian
+from underdetermined.softmax_relu.sampling.sample_size import sample_size
 
 __all__ = [
     "ExactFit",

@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
-from underdetermined.softmax_relu._batch import solve_batch
 from underdetermined.softmax_relu._callback import wrap_callback
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._continuation import continuation
-from underdetermined.softmax_relu._free_hidden import has_free_hidden, solve_free_hidden
-from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
-from underdetermined.softmax_relu._newton_cg import newton_cg
 from underdetermined.softmax_relu._options import SolverOptions
-from underdetermined.softmax_relu._projected_curvature import projected_curvature
 from underdetermined.softmax_relu._reduce import reduce_problem, unreduced_problem
 from underdetermined.softmax_relu._result import Ending, Work
-from underdetermined.softmax_relu._rounding import TOLERANCE
-from underdetermined.softmax_relu._sampling import sampled_hessian
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
-from underdetermined.softmax_relu._trust_region import trust_region_newton
+from underdetermined.softmax_relu.free_hidden.solver import has_free_hidden, solve_free_hidden
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
+from underdetermined.softmax_relu.kinks.projected_curvature import projected_curvature
+from underdetermined.softmax_relu.kinks.rounding import TOLERANCE
+from underdetermined.softmax_relu.sampling.hessian import sampled_hessian
+from underdetermined.softmax_relu.stages.batch import solve_batch
+from underdetermined.softmax_relu.stages.continuation import continuation
+from underdetermined.softmax_relu.stages.newton_cg import newton_cg
+from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
 
 Array = NDArray[np.float64]
 

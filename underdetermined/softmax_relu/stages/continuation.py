@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import vector_norm
-from underdetermined.softmax_relu._certificate import KinkCertificate, certify
-from underdetermined.softmax_relu._kinks import identify
-from underdetermined.softmax_relu._majoriser import majoriser_descent
-from underdetermined.softmax_relu._manifold import manifold_newton
 from underdetermined.softmax_relu._options import SolverOptions
-from underdetermined.softmax_relu._trust_region import OnStep, TrustRegionResult, trust_region_newton
+from underdetermined.softmax_relu.kinks.certificate import KinkCertificate, certify
+from underdetermined.softmax_relu.kinks.geometry import identify
+from underdetermined.softmax_relu.kinks.majoriser import majoriser_descent
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
+from underdetermined.softmax_relu.stages.trust_region import OnStep, TrustRegionResult, trust_region_newton
 
 __all__ = ["ContinuationResult", "continuation"]
 
@@ -150,7 +150,7 @@ def continuation(
     --------
     >>> import numpy as np
     >>> from underdetermined.objectives import SoftmaxReLU
-    >>> from underdetermined.softmax_relu._continuation import continuation
+    >>> from underdetermined.softmax_relu.stages.continuation import continuation
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = continuation(objective, np.array([0.5, 0.25]))
     >>> run.certificate.is_certified, round(run.value, 15), run.x.round(4).tolist()

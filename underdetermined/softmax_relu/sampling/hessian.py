@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from underdetermined._linalg import mirror_lower
 from underdetermined._validation import check_number
 from underdetermined.objectives import SoftmaxReLUPoint
-from underdetermined.softmax_relu._leverage import HessianRows, scores_from_above
-from underdetermined.softmax_relu._sample_size import sample_size
+from underdetermined.softmax_relu.sampling.leverage import HessianRows, scores_from_above
+from underdetermined.softmax_relu.sampling.sample_size import sample_size
 
 __all__ = ["sampled_hessian"]
 

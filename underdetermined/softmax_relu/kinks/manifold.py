@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._kinks import NormalSpace, kink_norms, rounding_width
-from underdetermined.softmax_relu._rounding import TOLERANCE, rounding
-from underdetermined.softmax_relu._subproblem import Subproblem
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.kinks.geometry import NormalSpace, kink_norms, rounding_width
+from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
+from underdetermined.softmax_relu.kinks.rounding import TOLERANCE, rounding
+from underdetermined.softmax_relu.stages.subproblem import Subproblem
 
 __all__ = ["ManifoldResult", "manifold_newton"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from underdetermined._linalg import rank_cutoff
-from underdetermined.softmax_relu._sample_size import sample_size
+from underdetermined.softmax_relu.sampling.sample_size import sample_size
 
 FloatArray = NDArray[np.float64]
 

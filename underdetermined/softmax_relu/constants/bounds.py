@@ -12,7 +12,7 @@ from scipy.linalg import svdvals
 from underdetermined._linalg import rank_cutoff
 from underdetermined._validation import check_finite, check_memory, check_number
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu._constants import diameter, logit_constants, lower_curvature
+from underdetermined.softmax_relu.constants.losses import diameter, logit_constants, lower_curvature
 
 __all__ = ["convexifying_reg", "convexifying_weights", "hessian_lipschitz"]
 

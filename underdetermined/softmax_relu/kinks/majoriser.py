@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._manifold import ManifoldResult, OnStep
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.kinks.manifold import ManifoldResult, OnStep
 
 __all__ = ["MajoriserStep", "majoriser_curvature", "majoriser_descent", "majoriser_step"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import kl_div, logsumexp
 
 from underdetermined._linalg import EPS
-from underdetermined.softmax_relu._exact_fit import centred_columns, find_exact_fit
-from underdetermined.softmax_relu._hidden_newton import HiddenMinimum, minimise_hidden
-from underdetermined.softmax_relu._recession import vanishing_shares
+from underdetermined.softmax_relu.free_hidden.exact_fit import centred_columns, find_exact_fit
+from underdetermined.softmax_relu.free_hidden.newton import HiddenMinimum, minimise_hidden
+from underdetermined.softmax_relu.free_hidden.recession import vanishing_shares
 
 FloatArray = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from underdetermined._linalg import EPS
 from underdetermined._validation import check_count
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu._hidden_solution import HiddenSolution, solve_hidden
-from underdetermined.softmax_relu._smallest_x import lift, shorten
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu.free_hidden.smallest_x import lift, shorten
+from underdetermined.softmax_relu.free_hidden.solution import HiddenSolution, solve_hidden
 
 __all__ = ["FreeHiddenSolution", "has_free_hidden", "solve_free_hidden"]
 
@@ -163,7 +163,7 @@ def solve_free_hidden(
     >>> from underdetermined.softmax_relu import solve_free_hidden
     >>> found = solve_free_hidden(SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75]))
     >>> found.status.name, found.hidden.round(6), found.x.round(6)
-    ('GLOBAL', array([0.      , 0.366204]), array([ 0.104..., -0.052...]))
+    ('GLOBAL', array([0.      , 0.366204]), array([ 0.10463 , -0.052315]))
     """
     if not has_free_hidden(objective):
         raise ValueError(

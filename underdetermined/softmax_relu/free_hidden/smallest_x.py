@@ -17,7 +17,7 @@ from underdetermined.objectives._softmax_relu_checks import (
     check_hidden_matrix,
     check_output_matrix,
 )
-from underdetermined.softmax_relu._pivoting import pivot
+from underdetermined.softmax_relu.free_hidden.pivoting import pivot
 from underdetermined.solution import Solution
 from underdetermined.solvers import solve
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS
-from underdetermined.lanczos._extremes import _bracket
+from underdetermined.lanczos._extremes import ritz_bracket
 from underdetermined.lanczos._process import LanczosProcess, as_unit_operator, random_directions
 from underdetermined.objectives import SharedSoftmaxReLU
-from underdetermined.softmax_relu._certificate import certify
-from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
-from underdetermined.softmax_relu._kinks import NormalSpace
-from underdetermined.softmax_relu._null_space import NullSpace
+from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.kinks.curvature import ReducedCurvature, reduced_curvature
+from underdetermined.softmax_relu.kinks.geometry import NormalSpace
+from underdetermined.softmax_relu.kinks.null_space import NullSpace
 
 __all__ = ["certify_by_products", "projected_curvature"]
 
@@ -82,8 +82,8 @@ def projected_curvature(point: Any, units: NDArray[np.intp]) -> ReducedCurvature
         is_last = process.is_exhausted
         if process.steps % _LOOK and not is_last:
             continue
-        value, error = _bracket(process, largest=False)
-        rounding = _ROUNDINGS * EPS * size**0.5 * max(abs(value), _bracket(process, largest=True)[0])
+        value, error = ritz_bracket(process, largest=False)
+        rounding = _ROUNDINGS * EPS * size**0.5 * max(abs(value), ritz_bracket(process, largest=True)[0])
         if process.steps == size - space.rank:
             error = 0.0
         sign = int(value - error > rounding) - int(value < -rounding)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined.softmax_relu._psd import curvature_range
+from underdetermined.softmax_relu.constants.psd import curvature_range
 
 FloatArray = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underdetermined.softmax_relu._kinks import rounding_width
-from underdetermined.softmax_relu._null_space import NullSpace
+from underdetermined.softmax_relu.kinks.geometry import rounding_width
+from underdetermined.softmax_relu.kinks.null_space import NullSpace
 
 __all__ = ["Face", "Ray", "follow", "release"]
 

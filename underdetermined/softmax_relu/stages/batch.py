@@ -12,14 +12,14 @@ from scipy.sparse import issparse
 
 from underdetermined._linalg import column_norms
 from underdetermined._validation import check_memory
-from underdetermined.softmax_relu._batch_cg import BatchMetric, batch_cg
-from underdetermined.softmax_relu._continuation import ContinuationResult, continuation
-from underdetermined.softmax_relu._kinks import identify
-from underdetermined.softmax_relu._manifold import manifold_newton
-from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
-from underdetermined.softmax_relu._newton_cg import newton_cg
 from underdetermined.softmax_relu._options import SolverOptions
-from underdetermined.softmax_relu._projected_curvature import certify_by_products
+from underdetermined.softmax_relu.kinks.geometry import identify
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
+from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products
+from underdetermined.softmax_relu.stages.batch_cg import BatchMetric, batch_cg
+from underdetermined.softmax_relu.stages.continuation import ContinuationResult, continuation
+from underdetermined.softmax_relu.stages.newton_cg import newton_cg
 
 __all__ = ["solve_batch"]
 
@@ -92,7 +92,7 @@ def solve_batch(
     --------
     >>> import numpy as np
     >>> from underdetermined.objectives import SoftmaxReLUBatch
-    >>> from underdetermined.softmax_relu._batch import solve_batch
+    >>> from underdetermined.softmax_relu.stages.batch import solve_batch
     >>> batch = SoftmaxReLUBatch([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [[0.25, 0.5], [0.75, 0.5]], reg=0.01)
     >>> runs = solve_batch(batch, np.array([[0.5, 0.5], [0.25, 0.25]]))
     >>> [run.certificate.is_certified for run in runs]

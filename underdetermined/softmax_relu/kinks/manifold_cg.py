@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu._cg_subproblem import truncated_cg
-from underdetermined.softmax_relu._face import Face, follow, release
-from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._manifold import ManifoldResult
-from underdetermined.softmax_relu._projected_curvature import certify_by_products
+from underdetermined.softmax_relu.kinks.face import Face, follow, release
+from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
+from underdetermined.softmax_relu.kinks.manifold import ManifoldResult
+from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products
+from underdetermined.softmax_relu.stages.cg_subproblem import truncated_cg
 
 __all__ = ["manifold_newton_cg"]
 
@@ -89,7 +89,7 @@ def manifold_newton_cg(
     Examples
     --------
     >>> from underdetermined.objectives import SoftmaxReLU
-    >>> from underdetermined.softmax_relu._manifold_cg import manifold_newton_cg
+    >>> from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = manifold_newton_cg(objective, [0.1, -0.04])
     >>> run.reason, run.pinned.tolist(), run.x.round(4).tolist()

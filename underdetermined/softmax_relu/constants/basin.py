@@ -11,7 +11,7 @@ from scipy.linalg import eigvalsh, null_space
 from underdetermined._linalg import column_norms, rank_cutoff, vector_norm
 from underdetermined._validation import check_finite, check_number
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu._constants import diameter, logit_constants
+from underdetermined.softmax_relu.constants.losses import diameter, logit_constants
 
 __all__ = ["basin_radius"]
 

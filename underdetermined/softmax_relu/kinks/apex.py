@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import vector_norm
-from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace
-from underdetermined.softmax_relu._multipliers import bounded_least_squares, central_multipliers
+from underdetermined.softmax_relu.kinks.geometry import KinkGroups, NormalSpace
+from underdetermined.softmax_relu.kinks.multipliers import bounded_least_squares, central_multipliers
 
 __all__ = ["FirstOrder", "Pattern", "first_order", "one_sided_slope"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from underdetermined.softmax_relu._exact_fit import polish
+from underdetermined.softmax_relu.free_hidden.exact_fit import polish
 
 FloatArray = NDArray[np.float64]
 

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
 from underdetermined._validation import check_finite, check_number
-from underdetermined.softmax_relu._apex import FirstOrder, Pattern, first_order
-from underdetermined.softmax_relu._curvature import ReducedCurvature, reduced_curvature
-from underdetermined.softmax_relu._kink_certificate import KinkCertificate
-from underdetermined.softmax_relu._kinks import KinkGroups, NormalSpace, group_kinks, kink_norms, rounding_width
-from underdetermined.softmax_relu._rounding import TOLERANCE, Rounding, rounding
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
+from underdetermined.softmax_relu.kinks.apex import FirstOrder, Pattern, first_order
+from underdetermined.softmax_relu.kinks.curvature import ReducedCurvature, reduced_curvature
+from underdetermined.softmax_relu.kinks.geometry import KinkGroups, NormalSpace, group_kinks, kink_norms, rounding_width
+from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
+from underdetermined.softmax_relu.kinks.rounding import TOLERANCE, Rounding, rounding
 
 __all__ = ["KinkCertificate", "certify"]
 

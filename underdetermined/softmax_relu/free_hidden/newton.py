@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS
 from underdetermined.objectives._softmax_relu_terms import Terms, terms
-from underdetermined.softmax_relu._pivoting import pivot
+from underdetermined.softmax_relu.free_hidden.pivoting import pivot
 
 FloatArray = NDArray[np.float64]
 

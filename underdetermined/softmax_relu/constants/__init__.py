@@ -1,0 +1,1 @@
+"""Constants of Newton's method: signs, bounds, Lipschitz constants and basins."""

@@ -1,0 +1,1 @@
+"""Kinks: the certificate of a local minimiser, and descent along kinks."""

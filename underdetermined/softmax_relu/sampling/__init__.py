@@ -1,0 +1,1 @@
+"""Hessians from a sample of rows."""
