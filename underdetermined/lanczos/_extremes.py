@@ -235,7 +235,20 @@ def _end(process: LanczosProcess, *, largest: bool) -> _End:
 
 
 def ritz_bracket(process: LanczosProcess, *, largest: bool) -> tuple[float, float]:
-    """Extreme Ritz value, and the distance to the root of p(t) = 1 / delta beyond it."""
+    """Extreme Ritz value, and how far the eigenvalue may be beyond it: the root of p(t) = 1 / delta.
+
+    Parameters
+    ----------
+    process : LanczosProcess
+        Steps from one random direction.
+    largest : bool
+        Which end.
+
+    Returns
+    -------
+    value, distance : float
+        The bound is wrong with probability 1e-6 at most.
+    """
     coupling = process.off_diagonal[0]
     ritz = eigvalsh_tridiagonal(process.diagonal[0], coupling[:-1])
     value = float(ritz[-1] if largest else ritz[0])
