@@ -192,7 +192,7 @@ class _Case:
         first = first_order(self.groups, gradient, space, self.tolerance)
         pattern = first.patterns[0] if first.patterns else self._alone(gradient)
         if not off.size and self._is_exact(relative):
-            return SoftmaxReLUStatus.GLOBAL, "the loss is zero up to rounding, without a penalty", pattern, None, None, 0.0
+            return SoftmaxReLUStatus.GLOBAL, "the loss is zero up to rounding, and no penalty is paid", pattern, None, None, 0.0
         if first.descent is not None:
             concave = int(first.concave.sum())
             what = f"{concave} concave kinks" if concave else f"a residual of {vector_norm(pattern.residual):.3g}"
@@ -218,8 +218,8 @@ class _Case:
         return Pattern(none, np.zeros(len(none)), gradient)
 
     def _is_exact(self, relative: float) -> bool:
-        """Whether the loss is the least there is, up to the rounding of the fit."""
-        if self.objective.is_penalized:
+        """Whether the loss is the least there is, up to the rounding of the fit, and so is the penalty."""
+        if self.objective.is_penalized and self.point.x.any():
             return False
         fitted = self.point.fitted
         size = float((fitted**2).sum()) if self.objective.loss == "squared" else float(fitted.sum())
@@ -237,6 +237,9 @@ class _Case:
             strict, upper = self._classify(piece, first.concave, space)
             free = np.flatnonzero(~first.concave & (self.groups.slopes <= self.tolerance))
             n_weak = max(n_weak, int((~strict & ~first.concave).sum()))
+            if len(free) > _MAX_FREE and self._is_convex():
+                worst = ReducedCurvature(float(self.objective.reg), 1, np.zeros(self.point.x.size))
+                break
             if len(free) > _MAX_FREE:
                 reason = f"{len(free)} kinks have no slope, too many to test all their combinations"
                 return SoftmaxReLUStatus.DEGENERATE, reason, pattern, None, None, 0.0
@@ -265,6 +268,10 @@ class _Case:
             return SoftmaxReLUStatus.APEX, f"{kind} where {self.units.size} kinks meet", pattern, worst, None, 0.0
         reason = f"{kind} on {self.units.size} kinks: smallest curvature along them {worst.value:.3g}"
         return SoftmaxReLUStatus.KINKS, reason, pattern, worst, None, 0.0
+
+    def _is_convex(self) -> bool:
+        """Whether no cell around the point has a curvature below that of the penalty, which is positive."""
+        return bool(self.objective.reg > 0.0 and self.point.curvature_weights().min() >= 0.0)
 
     def _classify(
         self, piece: Pattern, concave: NDArray[np.bool_], space: NormalSpace

@@ -90,7 +90,7 @@ class Ray:
     held: NDArray[np.intp]
 
 
-def follow(face: Face, point: Any, step: FloatArray, promised: float) -> Ray:
+def follow(face: Face, point: Any, step: FloatArray, promised: float, *, is_first: bool = False) -> Ray:
     """Minimise a model along a step: piecewise quadratic, its slope rising by r_i |a_i.u| at every kink on the way.
 
     Parameters
@@ -103,6 +103,8 @@ def follow(face: Face, point: Any, step: FloatArray, promised: float) -> Ray:
         Step u that descends.
     promised : float
         Decrease of the quadratic model over the whole step, kinks left out.
+    is_first : bool, default=False
+        Whether to stop at the first kink on the way.
 
     Returns
     -------
@@ -134,12 +136,14 @@ def follow(face: Face, point: Any, step: FloatArray, promised: float) -> Ray:
         length, crossed, held = float(low - min(at_low, 0.0) / bend), units[:index], units[:0]
     else:
         length, crossed, held = 1.0, units, units[:0]
+    if is_first and crossed.size:
+        length, crossed, held = float(places[0]), units[:0], units[:1]
     passed = len(crossed)
     if held.size:
         # Units that land together, such as those of repeated rows, are pinned together.
         width = rounding_width(face.objective.row_norms[units], point.x + length * step)
-        held = units[np.abs(z[units] + length * change[units]) <= width]
-        held = np.union1d(held, units[index])
+        together = units[np.abs(z[units] + length * change[units]) <= width]
+        held = np.union1d(together, held)
         crossed = np.setdiff1d(crossed, held, assume_unique=True)
     gain = -slope * length - 0.5 * bend * length * length - float(jumps[:passed] @ (length - places[:passed]))
     return Ray(length, gain, crossed, held)

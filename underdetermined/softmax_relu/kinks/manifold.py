@@ -263,16 +263,16 @@ class _Descent:
         share, promised, stops = _walk(z, change, point.unit_slopes, slope, bend, longest)
         if not promised > 0.0:
             return 0.0
-        landed = np.union1d(pinned, stops).astype(np.intp)
-        x = point.x + share * direction
-        # Units that land together are pinned together; near x = 0 the rounding is that of the point before.
-        width = np.maximum(rounding_width(self.norms, x), rounding_width(self.norms, point.x))
-        there = np.abs(z + share * change) <= width
-        landed = np.union1d(landed, np.flatnonzero(there & (change != 0.0) & (self.norms > 0.0)))
-        is_same = np.array_equal(landed, self.pinned)
-        space = self.space if is_same else self._space(landed)
-        trial = self._trial(self._projected(x, space), landed)
+        landed, space, trial = self._land(z, change, direction, share, np.union1d(pinned, stops).astype(np.intp))
         gain = float(point.value - trial.value)
+        first, unit = _first_kink(z, change)
+        if first < share and not gain >= _GOOD * promised:
+            # Curvature beyond a kink may be much larger, of which the model knows nothing: then the kink is the place to be.
+            other = self._land(z, change, direction, first, np.union1d(pinned, unit).astype(np.intp))
+            if not trial.value <= other[2].value:
+                landed, space, trial = other
+                gain, promised = float(point.value - trial.value), -_rise(slope, bend, 0.0, first)
+        is_same = np.array_equal(landed, self.pinned)
         if promised <= self.hidden:
             smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
             joins = gain >= 0.0 and len(landed) > len(self.pinned)
@@ -290,6 +290,19 @@ class _Descent:
             except StopIteration:
                 self.reason = "stopped"
         return ratio
+
+    def _land(
+        self, z: FloatArray, change: FloatArray, direction: FloatArray, share: float, landed: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NormalSpace, Any]:
+        """The point at a share of a direction, with all units that land there with those given."""
+        before = self.point.x
+        x = before + share * direction
+        # Units that land together are pinned together; near x = 0 the rounding is that of the point before.
+        width = np.maximum(rounding_width(self.norms, x), rounding_width(self.norms, before))
+        there = np.abs(z + share * change) <= width
+        landed = np.union1d(landed, np.flatnonzero(there & (change != 0.0) & (self.norms > 0.0)))
+        space = self.space if np.array_equal(landed, self.pinned) else self._space(landed)
+        return landed, space, self._trial(self._projected(x, space), landed)
 
     def _leave(self, direction: FloatArray, slope: float, tolerance: float) -> bool:
         """Follow a direction that leaves kinks, the units it moves being released."""
@@ -338,8 +351,7 @@ def _walk(
     Returns the length, the decrease, and the unit at whose kink the model turns, if it does.
     """
     none = np.zeros(0, dtype=np.intp)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        times = np.where(z * change < 0.0, -z / change, np.inf)
+    times = _times(z, change)
     order = np.flatnonzero(times < longest)
     order = order[np.argsort(times[order], kind="stable")]
     start, decrease = 0.0, 0.0
@@ -357,6 +369,19 @@ def _walk(
         if slope + bend * end >= 0.0:
             return end, decrease, np.array([index], dtype=np.intp)
     return start, decrease, none
+
+
+def _times(z: FloatArray, change: FloatArray) -> FloatArray:
+    """When the units reach their kinks."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(z * change < 0.0, -z / change, np.inf)
+
+
+def _first_kink(z: FloatArray, change: FloatArray) -> tuple[float, int]:
+    """When the first kink is met, and whose it is."""
+    times = _times(z, change)
+    unit = int(times.argmin())
+    return float(times[unit]), unit
 
 
 def _rise(slope: float, bend: float, start: float, end: float) -> float:

@@ -31,6 +31,8 @@ _ROUNDINGS = 4.0
 _MOVED = EPS**0.5
 _LARGEST_CG = 1000
 _MAX_ESCAPES = 20
+# A point is zero where it is this much smaller than the largest one before; more units are not examined there.
+_VANISHED, _LARGEST_APEX = 256.0 * EPS, 3000
 
 
 def manifold_newton_cg(
@@ -119,7 +121,7 @@ class _Descent:
         self.reason = ""
         face, moved = Face.nearest(objective, x, pinned[objective.row_norms[pinned] > 0.0])
         self._stand(face, moved)
-        self.first_radius = self.radius = radius or vector_norm(moved) or 1.0
+        self.first_radius = self.radius = self.largest = radius or vector_norm(moved) or 1.0
 
     def run(self) -> ManifoldResult:
         """Descend until certified, or no further."""
@@ -169,6 +171,8 @@ class _Descent:
             goal = noise if self.gtol is None else max(self.gtol, noise)
             if not (np.isfinite(norm) and np.isfinite(point.value)):
                 self.reason = "not finite"
+            elif self._vanishes():
+                return
             elif norm <= goal and not is_fresh:
                 if not self._release(goal):
                     return
@@ -182,6 +186,19 @@ class _Descent:
                 if is_fresh or not self._release(10.0 * norm):
                     return
                 is_fresh = True
+
+    def _vanishes(self) -> bool:
+        """Move to x = 0, where all kinks meet, from a point that is zero up to the rounding of where it came from."""
+        size = vector_norm(self.point.x)
+        self.largest = max(self.largest, size)
+        if not 0.0 < size <= _VANISHED * self.largest or self.objective.n_hidden > _LARGEST_APEX:
+            return False
+        before = self.face, self.point
+        self._stand(*Face.nearest(self.objective, np.zeros_like(self.point.x), np.flatnonzero(self.objective.row_norms > 0.0)))
+        if self.point.value <= before[1].value:
+            return True
+        self.face, self.point = before
+        return False
 
     def _release(self, goal: float) -> bool:
         face = release(self.face, self.point, goal)
@@ -215,6 +232,13 @@ class _Descent:
         ray = follow(face, self.point, step, promised)
         end = face.across(ray.crossed, ray.held)
         trial = self._at(end, self.point.x + ray.length * step)
+        if ray.crossed.size and not self.point.value - trial.value >= _GOOD * ray.promised:
+            # Curvature beyond a kink may be much larger, of which the model knows nothing: then the kink is the place to be.
+            shorter = follow(face, self.point, step, promised, is_first=True)
+            landed = face.across(shorter.crossed, shorter.held)
+            other = self._at(landed, self.point.x + shorter.length * step)
+            if not trial.value <= other.value:
+                ray, end, trial = shorter, landed, other
         self.is_stuck = ray.promised <= _HIDDEN * abs(self.point.value)
         if self.is_stuck:
             is_smaller = vector_norm(end.space.project(trial.gradient)) <= 0.5 * norm

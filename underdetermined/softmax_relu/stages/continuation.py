@@ -42,8 +42,8 @@ _MU_STEP = 1e-4
 # A radius is not smaller at the beginning of a stage than this share of the first one.
 _SMALLEST_RADIUS = 0.1
 _MAX_ESCAPES = 10
-# Newton steps on kinks, after which smoothing goes on, and steps of the fallback.
-_MAX_ON_KINKS, _MAX_FALLBACK = 300, 100
+# Steps of one stage and on kinks, after which smoothing goes on, and steps of the fallback.
+_MAX_ON_STAGE, _MAX_ON_KINKS, _MAX_FALLBACK = 200, 300, 100
 _MAX_HALVINGS = 60
 # Relative decrease from which one more escape is worth its steps.
 _VISIBLE = 1e-12
@@ -300,7 +300,7 @@ class _Search:
             smoothing=smoothing,
             gtol=_STAGE_TOL * max(terms, _SMALLEST_TERMS * self._largest_terms),
             radius=max(self._radius, _SMALLEST_RADIUS * self._first_radius),
-            max_iter=self._options.maxiter - self._n_iter,
+            max_iter=min(self._options.maxiter - self._n_iter, _MAX_ON_STAGE),
             eta=self._options.eta,
             max_radius=self._options.max_trust_radius,
             on_step=self._wrapped(),
