@@ -26,10 +26,14 @@ __all__ = ["solve_batch"]
 FloatArray = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-# Smoothing shrinks by this factor from stage to stage, to this share of the first one.
-_FACTOR, _LAST = 0.1, 1e-5
+# Smoothing shrinks by this factor from stage to stage, to this share of the first one. Faster, or with looser stages, the
+# minima are higher.
+_FACTOR, _LAST = 0.4, 1e-3
 # A stage ends where the gradient is this share of the terms that cancel in it.
-_STAGE_TOL = 0.03
+_STAGE_TOL = 0.02
+# Logits that differ by more than this leave no gradient to follow: the smooth stages then begin nearer to 0.
+_SPREAD = 50.0
+_MAX_SHRINKS = 100
 # A unit is near its kink, for the start of the next stage, and for being pinned, within so many smoothings.
 _NEAR, _WIDTH = 5.0, 10.0
 _FORCING, _LAST_SHARE = 0.1, 0.5
@@ -48,13 +52,14 @@ def solve_batch(
     X0: ArrayLike,
     *,
     options: SolverOptions | None = None,
+    smoothing: FloatArray | None = None,
     on_step: Callable[[FloatArray, FloatArray], None] | None = None,
 ) -> list[ContinuationResult]:
     """Minimise every problem of a batch, all at once as long as they are smoothed, each to a point with a certificate.
 
     Problem j has a smoothing mu_j and a radius of its own. A sweep computes one Newton step of every problem by conjugate
-    gradients, in products of matrices; a problem whose gradient is small enough goes on to its next smoothing, a tenth of
-    the last, and leaves the batch after the last one. Newton steps on its kinks and the certificate then follow for it
+    gradients, in products of matrices; a problem whose gradient is small enough goes on to its next smoothing, two fifths
+    of the last, and leaves the batch after the last one. Newton steps on its kinks and the certificate then follow for it
     alone. A problem whose end is not certified, or above its start, is solved again on its own.
 
     Parameters
@@ -65,6 +70,8 @@ def solve_batch(
         Starts, one column for each problem; not written to.
     options : SolverOptions or None, default=None
         As for `continuation`; the largest number of steps is that of each problem.
+    smoothing : ndarray of shape (N,) or None, default=None
+        First smoothing of every problem; None multiplies that of the options by the largest pre-activation at its start.
     on_step : callable or None, default=None
         Called as ``on_step(X, values)`` with X of shape (d, N) after every sweep, and after every problem that is settled;
         the values are smoothed ones during sweeps. May raise StopIteration.
@@ -98,23 +105,31 @@ def solve_batch(
     >>> [run.certificate.is_certified for run in runs]
     [True, True]
     """
-    return _Batch(batch, np.array(X0, dtype=np.float64), options or SolverOptions(), on_step).run()
+    X, chosen = np.array(X0, dtype=np.float64), options or SolverOptions()
+    first = chosen.smoothing * np.abs(batch.hidden(X)).max(axis=0) if smoothing is None else np.array(smoothing)
+    return _Batch(batch, X, chosen, first, on_step).run()
 
 
 class _Batch:
     """State of all problems: columns of arrays."""
 
     def __init__(
-        self, batch: Any, X: FloatArray, options: SolverOptions, on_step: Callable[[FloatArray, FloatArray], None] | None
+        self,
+        batch: Any,
+        X: FloatArray,
+        options: SolverOptions,
+        smoothing: FloatArray,
+        on_step: Callable[[FloatArray, FloatArray], None] | None,
     ) -> None:
         self.batch, self.options, self.on_step = batch, options, on_step
-        self.X, self.start = X, X.copy()
+        self.X, self.start, self.smoothing = X, X.copy(), smoothing
         n_problems = X.shape[1]
         self.start_values = batch.value(X)
         self.values = self.start_values.copy()
-        self.first = options.smoothing * np.abs(batch.A1 @ X).max(axis=0, initial=0.0)
-        self.smoothing = self.first.copy()
-        self.radius = np.full(n_problems, options.initial_trust_radius)
+        self._unsaturate()
+        self.first = self.smoothing.copy()
+        self.radius = np.minimum(options.initial_trust_radius, column_norms(self.X))
+        self.first_radius = self.radius.copy()
         self.scale, self.first_norm = np.full(n_problems, np.nan), np.full(n_problems, np.nan)
         self.n_iter, self.n_value, self.n_products, self.n_stages = np.zeros((4, n_problems), dtype=np.intp)
         check_memory(8 * batch.n_hidden**2, f"the {batch.n_hidden} x {batch.n_hidden} Gram matrix of the rows of A1")
@@ -129,6 +144,19 @@ class _Batch:
         while live.size and not self.stopped:
             live = self._sweep(live)
         return [self._settle(j) for j in range(self.X.shape[1])]
+
+    def _unsaturate(self) -> None:
+        """Move starts, and their smoothing, towards 0 until their distributions have several entries to speak of."""
+        live: Indices = np.flatnonzero((self.smoothing > 0.0) & (self.options.maxiter > 0))
+        for _ in range(_MAX_SHRINKS):
+            if not live.size:
+                break
+            fitted = self.batch.select(live).at(self.X[:, live], self.smoothing[live]).fitted
+            with np.errstate(divide="ignore"):
+                spread = np.log(fitted.max(axis=0)) - np.log(fitted.min(axis=0))
+            live = live[~(spread <= _SPREAD)]
+            self.X[:, live] *= 0.5
+            self.smoothing[live] *= 0.5
 
     def _sweep(self, live: Indices) -> Indices:
         """One step of every live problem; those that go on."""
@@ -199,8 +227,7 @@ class _Batch:
         self.smoothing[columns] *= _FACTOR
         self.n_stages[columns] += 1
         self.first_norm[columns] = np.nan
-        smallest = _SMALLEST_RADIUS * self.options.initial_trust_radius
-        self.radius[columns] = np.maximum(self.radius[columns], smallest)
+        self.radius[columns] = np.maximum(self.radius[columns], _SMALLEST_RADIUS * self.first_radius[columns])
 
     def _show(self) -> None:
         if self.on_step is not None:
