@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
 from underdetermined._validation import check_finite, check_number
+from underdetermined.objectives import SharedSoftmaxReLU
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 from underdetermined.softmax_relu.kinks.apex import FirstOrder, Pattern, first_order
 from underdetermined.softmax_relu.kinks.curvature import ReducedCurvature, reduced_curvature
@@ -30,6 +31,8 @@ CurvatureTest = Callable[[Any, NDArray[np.intp]], ReducedCurvature]
 _VISIBLE = 4.0
 # Kinks of slope zero have two sides to test each.
 _MAX_FREE = 6
+# Unknowns up to which a Hessian is formed where products leave a doubt.
+_LARGEST_DENSE = 3000
 
 
 def certify(
@@ -99,7 +102,8 @@ def certify(
     if not found.is_certified or not found.curvature < inf:
         return found
     hidden = 0.5 * found.kkt_residual**2 / found.curvature if found.kkt_residual else 0.0
-    if hidden > _VISIBLE * noise.value and curvature is None and not found.n_flat:
+    is_formed = curvature is None or (len(point_x) <= _LARGEST_DENSE and not isinstance(objective, SharedSoftmaxReLU))
+    if hidden > _VISIBLE * noise.value and is_formed and not found.n_flat:
         hidden = _newton_decrease(objective, point_x, norms, found)
     if hidden > _VISIBLE * noise.value:
         reason = f"stationary up to rounding, which may hide a decrease of {hidden:.3g}: curvatures are too different"

@@ -27,6 +27,8 @@ _ACCEPT, _GOOD = 1e-4, 0.75
 _CURVED = 1e-12
 # A point is zero where it is this much smaller than the largest one before.
 _VANISHED = 256.0 * EPS
+# How often kinks are left where rounding hides the decrease.
+_MAX_UNSEEN = 20
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class _Descent:
 
     def __init__(self, objective: Any, max_iter: int, on_step: OnStep | None) -> None:
         self.objective, self.max_iter, self.on_step = objective, max_iter, on_step
-        self.n_iter = self.n_value = self.n_hessian = 0
+        self.n_iter = self.n_value = self.n_hessian = self.n_unseen = 0
         self.reason, self.hidden = "", 0.0
 
     def run(self, x: FloatArray, pinned: Any, radius: float | None) -> ManifoldResult:
@@ -274,9 +276,15 @@ class _Descent:
                 gain, promised = float(point.value - trial.value), -_rise(slope, bend, 0.0, first)
         is_same = np.array_equal(landed, self.pinned)
         if promised <= self.hidden:
-            smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
-            joins = gain >= 0.0 and len(landed) > len(self.pinned)
-            ratio = 1.0 if np.isfinite(size) and (smaller or joins) else 0.0
+            if np.isfinite(size):
+                smaller = is_same and vector_norm(space.tangent.T @ trial.gradient) <= 0.5 * size
+                is_taken = smaller or (gain >= 0.0 and len(landed) > len(self.pinned))
+            else:
+                # Leaving kinks changes the face, so that only the slope along the way can be compared.
+                self.n_unseen += 1
+                is_flatter = abs(float(trial.gradient @ direction)) <= 0.5 * abs(slope)
+                is_taken = self.n_unseen <= _MAX_UNSEEN and gain >= -self.hidden and is_flatter
+            ratio = 1.0 if is_taken else 0.0
         else:
             ratio = gain / promised
         if not ratio > _ACCEPT:
