@@ -240,24 +240,6 @@ def test_more_starts_include_those_of_fewer():
     np.testing.assert_array_equal(again.x, results[2].x)
 
 
-@pytest.mark.parametrize("loss", ["squared", "kl"])
-def test_many_targets_are_as_many_problems(loss):
-    A1, A2, _, x0 = random_problem(20, 8, 10, 8)
-    targets = np.random.default_rng(1).dirichlet(np.ones(8), 5).T
-    result = softmax_relu_regression(A1, A2, targets, loss=loss, reg=1e-2, x0=x0)
-    assert result.x.shape == (10, 5)
-    assert result.jac.shape == (10, 5)
-    assert result.fitted.shape == (8, 5)
-    assert result.fun.shape == result.status.shape == result.success.shape == (5,)
-    assert result.success.all()
-    for j, column in enumerate(result.columns):
-        np.testing.assert_array_equal(column.x, result.x[:, j])
-        np.testing.assert_allclose(result.fun[j], objective(A1, A2, targets[:, j], column.x, 1e-2, loss), rtol=1e-13)
-        alone = softmax_relu_regression(A1, A2, targets[:, j], loss=loss, reg=1e-2, x0=column.x)
-        assert alone.success
-        assert alone.fun <= column.fun * (1.0 + 1e-14)
-
-
 def test_large_sparse_layers_take_products_alone(monkeypatch):
     monkeypatch.setattr("underdetermined.softmax_relu._regression._DENSE_ENTRIES", 0)
     rng = np.random.default_rng(5)

@@ -33,6 +33,9 @@ def fit(**changes):
         (dict(A2=np.ones((2, 3))), "A2 has 3 columns and A1 has 2 rows"),
         (dict(b=[0.2, 0.3, 0.5]), r"b has shape \(3,\)"),
         (dict(b=np.ones((2, 2, 2))), r"b has shape \(2, 2, 2\)"),
+        (dict(b=np.ones((2, 0))), r"b has shape \(2, 0\).*no axis may be empty"),
+        (dict(b=np.ones((3, 2))), r"b has shape \(3, 2\)"),
+        (dict(b=[1e200, 0.0]), r"b has an entry of size 1e\+200, whose square overflows"),
         (dict(x0=[1.0, 2.0, 3.0]), r"x0 has shape \(3,\): pass \(2,\)"),
         (dict(loss="kl", b=[0.5, 0.6]), r"b sums to 1\.1.*pass b / b\.sum\(\)"),
         (dict(loss="kl", b=[-0.5, 1.5]), "b has the negative entry -0.5"),
@@ -64,7 +67,7 @@ def test_values_that_are_refused(changes, message):
         (dict(n_starts=1.5), "n_starts=1.5 is not an integer"),
         (dict(callback=3), "callback=3 cannot be called"),
         (dict(options=7), "options=7 is not a dictionary"),
-        (dict(options={"disp": 2}), "disp=2 is not a bool"),
+        (dict(options={"disp": "yes"}), "disp='yes' is not a bool or an integer"),
         (dict(random_state="seed", x0=None), "random_state='seed' is no seed"),
     ],
 )

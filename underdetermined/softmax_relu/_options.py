@@ -96,8 +96,8 @@ def check_options(options: Mapping[str, Any] | None) -> SolverOptions:
     gtol = options.get("gtol")
     disp = options.get("disp", default.disp)
     hessian = options.get("hessian", default.hessian)
-    if not isinstance(disp, bool | np.bool_):
-        raise TypeError(f"disp={disp!r} is not a bool: pass True or False")
+    if not isinstance(disp, bool | np.bool_ | int):
+        raise TypeError(f"disp={disp!r} is not a bool or an integer: pass True or False")
     if hessian not in HESSIANS:
         raise ValueError(f"hessian={hessian!r} is unknown: pass one of {', '.join(map(repr, HESSIANS))}")
     first, largest = positive("initial_trust_radius"), positive("max_trust_radius")

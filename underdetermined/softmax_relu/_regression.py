@@ -13,7 +13,12 @@ from scipy.optimize import OptimizeResult
 
 from underdetermined._validation import check_count
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
-from underdetermined.objectives._softmax_relu_checks import check_hidden_matrix
+from underdetermined.objectives._softmax_relu_checks import (
+    check_distributions,
+    check_hidden_matrix,
+    check_loss,
+    check_output_matrix,
+)
 from underdetermined.softmax_relu._options import SolverOptions, check_options
 from underdetermined.softmax_relu._result import Ending, batch_result, single_result
 from underdetermined.softmax_relu._solve import Solver
@@ -28,6 +33,7 @@ Array = NDArray[np.float64]
 _DENSE_ENTRIES = 2**22
 # How far from the simplex targets of least squares may be without a word.
 _OFF_SIMPLEX = 1e-8
+_LARGEST_TARGET = 1e150
 
 
 def softmax_relu_regression(
@@ -149,6 +155,7 @@ def softmax_relu_regression(
     problem = _check_problem(A1, A2, b, loss, reg, weights)
     n_problems = problem.n_problems if isinstance(problem, SoftmaxReLUBatch) else None
     given = [] if x0 is None else [check_start(x0, problem.n_parameters, n_problems)]
+    _check_targets(problem)
     _warn(problem, given)
     drawn = draw_starts(problem.A1, problem.A2, count - len(given), random_state)
     if n_problems is not None:
@@ -170,8 +177,19 @@ def softmax_relu_regression(
 def _check_problem(A1: Any, A2: ArrayLike, b: ArrayLike, loss: str, reg: float, weights: Any) -> Any:
     if sparse.issparse(A1) and A1.shape[0] * A1.shape[1] <= _DENSE_ENTRIES:
         A1 = check_hidden_matrix(A1, "A1").toarray()
-    kind: Any = SoftmaxReLUBatch if np.ndim(b) == 2 else SoftmaxReLU
-    return kind(A1, A2, b, loss=loss, reg=reg, weights=weights)
+    if np.ndim(b) != 2:
+        return SoftmaxReLU(A1, A2, b, loss=loss, reg=reg, weights=weights)
+    # The batch has another name for b in its messages.
+    A1 = check_hidden_matrix(A1, "A1")
+    A2 = check_output_matrix(A2, A1.shape[0], "A2", f"A1 has {A1.shape[0]} rows")
+    b = check_distributions(b, len(A2), check_loss(loss), "b")
+    return SoftmaxReLUBatch(A1, A2, b, loss=loss, reg=reg, weights=weights)
+
+
+def _check_targets(problem: Any) -> None:
+    largest = np.abs(problem.targets).max()
+    if largest > _LARGEST_TARGET:
+        raise ValueError(f"b has an entry of size {largest:.3g}, whose square overflows: pass shares that sum to 1")
 
 
 def _warn(problem: Any, given: list[Array]) -> None:

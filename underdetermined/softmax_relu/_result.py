@@ -103,7 +103,7 @@ def single_result(endings: Sequence[Ending]) -> OptimizeResult:
         jac=certificate.kkt_vector,
         success=best.status.is_success,
         status=int(best.status),
-        message=f"{best.status.message} {certificate.reason}",
+        message=f"{best.status.message} {_sentence(certificate.reason)}",
         nit=work.n_iter,
         nfev=work.n_value,
         njev=work.n_gradient,
@@ -121,6 +121,10 @@ def single_result(endings: Sequence[Ending]) -> OptimizeResult:
         starts=[{"fun": each.point.value, "status": int(each.status), "x": each.point.x} for each in endings],
         certificate=certificate,
     )
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 def batch_result(columns: Sequence[OptimizeResult]) -> OptimizeResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,6 +34,8 @@ Array = NDArray[np.float64]
 # certificate is that of a Hessian: slower, but without the small probability of error of Lanczos steps.
 _LARGEST_DENSE, _LARGEST_CERTIFIED = 200, 500
 _SAMPLING_SEED = 8
+# Problems from which on a batch is faster than a loop.
+_LEAST_BATCH = 15
 # Pre-activations of a start, in the scale of the solver, below which the first smoothing is that of larger ones.
 _LEAST_SCALE = 0.1
 
@@ -120,33 +122,52 @@ class Solver:
         start = self._reduced.start(x0)
         if not isinstance(self._problem, SoftmaxReLUBatch):
             return [self._one(self._problem, self._view, self._inner, start, self._on_step)]
-        parts = [
-            (self._problem.column(j), self._view.column(j), self._inner.column(j)) for j in range(self._problem.n_problems)
-        ]
-        has_steps = not self._is_free and self._options.hessian != "sampled" and self._inner.A2.any()
-        if has_steps:
-            runs = solve_batch(self._inner, start, options=self._smoothed(start), on_step=self._on_step)
-            return [self._end(run, problem, view) for run, (problem, view, _) in zip(runs, parts, strict=True)]
-        endings = [self._one(*part, column, None) for part, column in zip(parts, start.T, strict=True)]
-        return self._shown(endings, np.stack([ending.point.x for ending in endings], axis=1))
+        n_problems = self._problem.n_problems
+        parts = [(self._problem.column(j), self._view.column(j), self._inner.column(j)) for j in range(n_problems)]
+        is_sampled = self._options.hessian == "sampled"
+        if n_problems < _LEAST_BATCH or self._is_free or is_sampled or not self._inner.A2.any():
+            return self._loop(parts, start)
+        first = self._smoothing(self._inner, start) * np.abs(self._inner.hidden(start)).max(axis=0)
+        runs = solve_batch(self._inner, start, options=self._options, smoothing=first, on_step=self._on_step)
+        return [self._end(run, problem, view) for run, (problem, view, _) in zip(runs, parts, strict=True)]
+
+    def _loop(self, parts: Sequence[tuple[Any, Any, Any]], start: Array) -> list[Ending]:
+        """Problems one by one; the callback sees all of them, and those after the one that it stops stay at their starts."""
+        shown, endings = start.copy(), list[Ending]()
+
+        def show(j: int, s: Array, _: Any) -> None:
+            shown[:, j] = s
+            if self._on_step is not None:
+                self._on_step(shown, None)
+
+        is_stopped = False
+        for j, (problem, view, inner) in enumerate(parts):
+            if is_stopped:
+                run = continuation(inner, start[:, j], options=replace(self._options, maxiter=0), certificate=self._certify)
+                ending = self._end(replace(run, stopped=True), problem, view)
+            else:
+                on_step = None if self._on_step is None else partial(show, j)
+                ending = self._one(problem, view, inner, np.ascontiguousarray(start[:, j]), on_step)
+            is_stopped = ending.status is SoftmaxReLUStatus.CALLBACK
+            shown[:, j] = self._reduced.start(ending.point.x)
+            endings.append(ending)
+        return endings
 
     def _one(self, problem: Any, view: Any, inner: Any, start: Array, on_step: Any) -> Ending:
         """One problem, from one start."""
         if not inner.A2.any():
-            return self._end_constant(problem, view, start)
+            return self._shown(self._end_constant(problem, view, start), on_step)
         if self._is_free:
-            ending = self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view)
-            return ending if on_step is None else self._shown([ending], ending.point.x)[0]
-        run = continuation(
-            inner, start, options=self._smoothed(start), certificate=self._certify, on_step=on_step, **self._steps()
-        )
+            return self._shown(self._end_free(solve_free_hidden(inner, x0=start, n_starts=0), problem, view), on_step)
+        options = replace(self._options, smoothing=float(self._smoothing(inner, start)))
+        run = continuation(inner, start, options=options, certificate=self._certify, on_step=on_step, **self._steps())
         return self._end(run, problem, view)
 
-    def _smoothed(self, start: Array) -> SolverOptions:
-        """Options with a first smoothing that is not small where the start is: the way would lead over all kinks."""
-        largest = float(np.abs(self._inner.hidden(start)).max())
-        factor = max(1.0, _LEAST_SCALE / largest) if largest > 0.0 else 1.0
-        return replace(self._options, smoothing=factor * self._options.smoothing)
+    def _smoothing(self, inner: Any, start: Array) -> Array:
+        """First smoothings, relative to the starts, and larger at small ones: the way would lead over all kinks."""
+        largest = np.abs(inner.hidden(start)).max(axis=0)
+        factor = np.divide(_LEAST_SCALE, largest, out=np.ones_like(largest), where=largest > 0.0)
+        return self._options.smoothing * np.maximum(1.0, factor)
 
     def _end_constant(self, problem: Any, view: Any, start: Array) -> Ending:
         """Where no unit changes the fit, nothing is lower than 0."""
@@ -156,15 +177,15 @@ class Solver:
         point, certificate = self._given(found, problem, self._reduced.restore(x))
         return Ending(point, certificate, certificate.status, Work(n_value=1))
 
-    def _shown(self, endings: list[Ending], x: Array) -> list[Ending]:
-        """Show the callback where methods ended that make no steps to show."""
-        if self._on_step is None:
-            return endings
+    def _shown(self, ending: Ending, on_step: Any) -> Ending:
+        """Show the callback where a method ended that makes no steps to show."""
+        if on_step is None:
+            return ending
         try:
-            self._on_step(self._reduced.start(x), None)
+            on_step(self._reduced.start(ending.point.x), None)
         except StopIteration:
-            return [replace(ending, status=SoftmaxReLUStatus.CALLBACK) for ending in endings]
-        return endings
+            return replace(ending, status=SoftmaxReLUStatus.CALLBACK)
+        return ending
 
     def _end_free(self, found: Any, problem: Any, view: Any) -> Ending:
         """Carry a minimiser over free hidden values back to the user; its status is proved there, not at the kinks."""
