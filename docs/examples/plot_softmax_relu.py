@@ -67,9 +67,7 @@ def certificate_residual(objective, x):
 
 
 problems = [draw(size, 100 + seed) for seed, size in enumerate(SIZES)]
-certified = [
-    softmax_relu_regression(objective.A1, objective.A2, objective.b, reg=REG, x0=x0) for objective, x0 in problems
-]
+certified = [softmax_relu_regression(objective.A1, objective.A2, objective.b, reg=REG, x0=x0) for objective, x0 in problems]
 found = [run_scipy(objective, x0) for objective, x0 in problems]
 for size, result in zip(SIZES, certified, strict=True):
     print(f"{size}: {result.fun:.3e}, residual {result.kkt_residual:.0e}, {len(result.pinned)} units on their kinks")
@@ -85,10 +83,11 @@ onwards = softmax_relu_regression(objective.A1, objective.A2, objective.b, reg=R
 print(f"{stopped.fun:.3e} at this point, {onwards.fun:.3e} from there: {onwards.message}")
 
 # %%
-# Top, what each solver found and how far it is from being stationary; filled markers report success. Bottom, cuts through
-# the point above. Across the kink the objective is a V with the point at its bottom, so that no gradient is small and no
-# line search gets far. Along the certificate's direction it goes down, as far as the next kink.
+# Top, what each solver found and how far it is from being stationary. Bottom, cuts through the point above. Across the kink
+# the objective is a V with the point at its bottom, so that no gradient is small and no line search gets far. Along the
+# certificate's direction it goes down, as far as the next kink.
 plt.rcParams["font.size"] = 17
+GREEN, GREY = "#009E73", "0.6"
 STYLES = {
     "trust-exact": ("#0072B2", "o"),
     "trust-krylov": ("#56B4E9", "s"),
@@ -96,47 +95,56 @@ STYLES = {
     "L-BFGS-B": ("#000000", "D"),
     "least_squares": ("#CC79A7", "v"),
 }
-figure, ((gap, residual), (across, along)) = plt.subplots(2, 2, figsize=(15, 12.5), layout="constrained")
+
+
+def look(color, marker, is_filled=True):
+    face = color if is_filled else "white"
+    size = {"*": 22}.get(marker, 13)
+    return {"color": color, "marker": marker, "markerfacecolor": face, "markersize": size, "mew": 2.5, "linestyle": "none"}
+
+
+figure, ((gap, residual), (across, along)) = plt.subplots(2, 2, figsize=(15, 13), layout="constrained")
 places = np.arange(len(SIZES))
-for number, (name, (color, marker)) in enumerate(STYLES.items()):
-    offset = 0.13 * (number - 2)
+for number, (name, style) in enumerate(STYLES.items()):
     for place, (problem, runs, best) in enumerate(zip(problems, found, certified, strict=True)):
-        run = runs[name]
-        value = problem[0].value(run.x) / best.fun
-        style = {"marker": marker, "color": color, "markersize": 13, "markeredgewidth": 2.5, "linestyle": "none"}
-        style["markerfacecolor"] = color if run.success else "white"
-        gap.plot(place + offset, value, **style, label=name if place == 0 else None)
-        residual.plot(place + offset, certificate_residual(problem[0], run.x), **style)
-gap.axhline(1, color="#009E73", linewidth=4, zorder=0)
-residuals = [run.kkt_residual for run in certified]
-residual.plot(places, residuals, "*", color="#009E73", markersize=22, label="certified solver")
-gap.set(yscale="log", ylim=(0.8, 60), title="objective / certified minimum")
+        run, at = runs[name], place + 0.15 * (number - 2)
+        gap.plot(at, problem[0].value(run.x) / best.fun, **look(*style, run.success))
+        residual.plot(at, certificate_residual(problem[0], run.x), **look(*style, run.success))
+gap.axhline(1, color=GREEN, linewidth=4, zorder=0)
+residual.plot(places, [run.kkt_residual for run in certified], **look(GREEN, "*"))
+gap.set(yscale="log", ylim=(0.8, 60), ylabel="objective / certified minimum", title="No solver ends lower")
 gap.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
 gap.tick_params(axis="y", which="minor", labelleft=False)
-residual.set(yscale="log", ylim=(1e-19, 1), title="residual of the certificate")
+residual.set(yscale="log", ylim=(1e-19, 1), ylabel="residual of the certificate", title="None of them is stationary")
 for axes in (gap, residual):
-    axes.set_xticks(places, [f"d = {d}" for d, _, _ in SIZES])
+    axes.set_xticks(places, [str(d) for d, _, _ in SIZES])
+    axes.set(xlim=(-0.5, len(SIZES) - 0.5), xlabel="number of parameters")
     for place in places[1:]:
         axes.axvline(place - 0.5, color="0.85", linewidth=1.5, zorder=0)
-handles = [
-    plt.Line2D([], [], color=color, marker=marker, markersize=13, linestyle="none", label=name)
-    for name, (color, marker) in STYLES.items()
-]
-gap.legend(handles=handles, ncols=2, loc="upper right", fontsize=15)
-residual.legend(loc="center left", fontsize=15)
+legend = {name: look(*style) for name, style in STYLES.items()}
+legend |= {
+    "certified solver": look(GREEN, "*"),
+    "reports success": look(GREY, "o"),
+    "reports no success": look(GREY, "o", is_filled=False),
+}
+handles = [plt.Line2D([], [], label=name, **style) for name, style in legend.items()]
+figure.legend(handles=handles, ncols=4, loc="outside upper center", frameon=False)
 
 unit = certificate.pinned[0]
 cuts = {
-    across: (objective.A1[unit] / objective.row_norms[unit], np.linspace(-0.02, 0.02, 401), "distance across the kink"),
-    along: (certificate.descent_direction, np.linspace(-0.006, 0.012, 401), "distance along the direction of descent"),
+    across: (objective.A1[unit] / objective.row_norms[unit], np.linspace(-0.02, 0.02, 401)),
+    along: (certificate.descent_direction, np.linspace(-0.006, 0.012, 401)),
 }
-for axes, (direction, steps, label) in cuts.items():
+for axes, (direction, steps) in cuts.items():
     values = [1e6 * (objective.value(stopped.x + step * direction) - stopped.fun) for step in steps]
     axes.plot(steps, values, color="#0072B2", linewidth=3.5)
-    axes.axhline(0, color="0.6", linewidth=1.5, zorder=0)
-    axes.plot(0, 0, "D", color="#000000", markersize=14)
-    axes.set(xlabel=label, title=r"$10^6\,(F - F_{\mathrm{L\!-\!BFGS\!-\!B}})$")
+    axes.axhline(0, color=GREY, linewidth=1.5, zorder=0)
+    axes.plot(0, 0, **look(*STYLES["L-BFGS-B"]))
     axes.locator_params(axis="x", nbins=5)
+    axes.set(xlabel="distance from where L-BFGS-B stopped", ylabel=r"change of the objective, in $10^{-6}$")
+across.annotate("success: True", (0, 0), (0, 28), ha="center", arrowprops={"arrowstyle": "-", "color": GREY, "shrinkB": 10})
+across.set_title("Across the kink it looks like a minimum")
+along.set_title("Along the certificate's direction it falls")
 
 # %%
 # No solver of smooth functions ended at a stationary point, though many of their runs report success. The certified solver

@@ -129,8 +129,8 @@ def check_distributions(targets: ArrayLike, n_outputs: int, loss: str, name: str
     given = as_float(targets, name)
     if given.ndim not in (1 + axis, 2) or given.size == 0 or given.shape[axis] != n_outputs:
         raise ValueError(
-            f"{name} has shape {given.shape}: its axis {axis} must have one entry for each of {n_outputs} outputs, and no axis "
-            "may be empty"
+            f"{name} has shape {given.shape}: its axis {axis} must have one entry for each of {n_outputs} outputs, and no "
+            "axis may be empty"
         )
     check_finite(given, name)
     tolerance = _SUM_TOLERANCE[given.dtype.name]
