@@ -31,6 +31,8 @@ CurvatureTest = Callable[[Any, NDArray[np.intp]], ReducedCurvature]
 _VISIBLE = 4.0
 # Kinks of slope zero have two sides to test each.
 _MAX_FREE = 6
+# A unit within this many widths of the rounding may be moved to its kink.
+_BESIDE = 64.0
 # Unknowns up to which a Hessian is formed where products leave a doubt.
 _LARGEST_DENSE = 3000
 
@@ -96,7 +98,8 @@ def certify(
     check_finite(point_x, "x")
     tolerance = check_number(tolerance, "tolerance")
     z, norms = objective.hidden(point_x), kink_norms(objective)
-    near = (np.abs(z) <= rounding_width(norms, point_x)) & (norms > 0.0)
+    width = rounding_width(norms, point_x)
+    near = (np.abs(z) <= width) & (norms > 0.0)
     named = _mask(pinned, norms)
     found, noise = _examine(objective, point_x, z, norms, near, named, tolerance, curvature)
     if not found.is_certified or not found.curvature < inf:
@@ -114,9 +117,10 @@ def certify(
     if not (objective.at(point_x, active=found.active).unit_slopes[close] < 0.0).any():
         return found
     wider, _ = _examine(objective, point_x, z, norms, near | close, named, tolerance, curvature)
-    if wider.is_certified or _goes_down(objective, point_x, wider, reach, noise.value):
-        return wider
-    return found
+    if wider.is_certified:
+        # What is proved at kinks is proved of points on them only.
+        return wider if np.all(np.abs(z[close]) <= _BESIDE * width[close]) else found
+    return wider if _goes_down(objective, point_x, wider, reach, noise.value) else found
 
 
 def _examine(
@@ -196,7 +200,7 @@ class _Case:
         first = first_order(self.groups, gradient, space, self.tolerance)
         pattern = first.patterns[0] if first.patterns else self._alone(gradient)
         if not off.size and self._is_exact(relative):
-            return SoftmaxReLUStatus.GLOBAL, "the loss is zero up to rounding, and no penalty is paid", pattern, None, None, 0.0
+            return SoftmaxReLUStatus.GLOBAL, "the loss and the penalty are zero up to rounding", pattern, None, None, 0.0
         if first.descent is not None:
             concave = int(first.concave.sum())
             what = f"{concave} concave kinks" if concave else f"a residual of {vector_norm(pattern.residual):.3g}"

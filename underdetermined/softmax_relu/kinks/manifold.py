@@ -14,6 +14,7 @@ from underdetermined.softmax_relu.kinks.certificate import certify
 from underdetermined.softmax_relu.kinks.geometry import NormalSpace, kink_norms, rounding_width
 from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
 from underdetermined.softmax_relu.kinks.rounding import TOLERANCE, rounding
+from underdetermined.softmax_relu.kinks.walk import first_kink, rise, walk
 from underdetermined.softmax_relu.stages.subproblem import Subproblem
 
 __all__ = ["ManifoldResult", "manifold_newton"]
@@ -23,6 +24,8 @@ OnStep = Callable[[FloatArray, float], None]
 
 # Share of the promised decrease that a step must bring, and from which the radius grows.
 _ACCEPT, _GOOD = 1e-4, 0.75
+# Share of the tolerance of a residual at which Newton steps end.
+_SMALL = 0.1
 # Directions with less than this share of the largest curvature are left out of the last step.
 _CURVED = 1e-12
 # A point is zero where it is this much smaller than the largest one before.
@@ -129,7 +132,7 @@ class _Descent:
     def __init__(self, objective: Any, max_iter: int, on_step: OnStep | None) -> None:
         self.objective, self.max_iter, self.on_step = objective, max_iter, on_step
         self.n_iter = self.n_value = self.n_hessian = self.n_unseen = 0
-        self.reason, self.hidden = "", 0.0
+        self.reason, self.hidden, self.share = "", 0.0, _SMALL
 
     def run(self, x: FloatArray, pinned: Any, radius: float | None) -> ManifoldResult:
         """Descend until certified, or no further."""
@@ -148,6 +151,9 @@ class _Descent:
                     continue
                 if certificate.is_certified:
                     self.reason = "certified"
+                elif certificate.descent_direction is None and self.share and certificate.curvature > 0.0:
+                    # The residual hides too large a decrease: on until rounding stops it.
+                    self.share = 0.0
                 elif certificate.descent_direction is None:
                     self.reason = "undecided"
                 elif self.n_iter >= self.max_iter:
@@ -221,7 +227,7 @@ class _Descent:
             held[self.pinned] = True
             noise = rounding(point, held)
             tolerance, self.hidden = TOLERANCE * noise.gradient, noise.value
-            if size <= 0.1 * tolerance or (size <= tolerance and size > 0.5 * last):
+            if size <= self.share * tolerance or (size <= tolerance and size > 0.5 * last):
                 return True
             if self.n_iter >= self.max_iter:
                 self.reason = "max_iter"
@@ -262,18 +268,18 @@ class _Descent:
         # Where rounding puts a unit that is released must not count as a crossing.
         z = point.z.copy()
         z[self.pinned] = 0.0
-        share, promised, stops = _walk(z, change, point.unit_slopes, slope, bend, longest)
+        share, promised, stops = walk(z, change, point.unit_slopes, slope, bend, longest)
         if not promised > 0.0:
             return 0.0
         landed, space, trial = self._land(z, change, direction, share, np.union1d(pinned, stops).astype(np.intp))
         gain = float(point.value - trial.value)
-        first, unit = _first_kink(z, change)
+        first, unit = first_kink(z, change)
         if first < share and not gain >= _GOOD * promised:
             # Curvature beyond a kink may be much larger, of which the model knows nothing: then the kink is the place to be.
             other = self._land(z, change, direction, first, np.union1d(pinned, unit).astype(np.intp))
             if not trial.value <= other[2].value:
                 landed, space, trial = other
-                gain, promised = float(point.value - trial.value), -_rise(slope, bend, 0.0, first)
+                gain, promised = float(point.value - trial.value), -rise(slope, bend, 0.0, first)
         is_same = np.array_equal(landed, self.pinned)
         if promised <= self.hidden:
             if np.isfinite(size):
@@ -349,48 +355,3 @@ def _indicator(units: Any, size: int) -> NDArray[np.bool_]:
     result = np.zeros(size, dtype=np.bool_)
     result[np.asarray(units)] = True
     return result
-
-
-def _walk(
-    z: FloatArray, change: FloatArray, unit_slopes: FloatArray, slope: float, bend: float, longest: float
-) -> tuple[float, float, NDArray[np.intp]]:
-    """Minimise the model slope t + bend t^2 / 2 along a ray, with a jump of its slope at every kink, up to its first rise.
-
-    Returns the length, the decrease, and the unit at whose kink the model turns, if it does.
-    """
-    none = np.zeros(0, dtype=np.intp)
-    times = _times(z, change)
-    order = np.flatnonzero(times < longest)
-    order = order[np.argsort(times[order], kind="stable")]
-    start, decrease = 0.0, 0.0
-    for index in [*order.tolist(), -1]:
-        end = longest if index < 0 else float(times[index])
-        turn = -slope / bend if bend > 0.0 else np.inf
-        if turn <= end:
-            turn = max(turn, start)
-            return turn, decrease - _rise(slope, bend, start, turn), none
-        decrease -= _rise(slope, bend, start, end)
-        start = end
-        if index < 0:
-            break
-        slope += float(unit_slopes[index] * abs(change[index]))
-        if slope + bend * end >= 0.0:
-            return end, decrease, np.array([index], dtype=np.intp)
-    return start, decrease, none
-
-
-def _times(z: FloatArray, change: FloatArray) -> FloatArray:
-    """When the units reach their kinks."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(z * change < 0.0, -z / change, np.inf)
-
-
-def _first_kink(z: FloatArray, change: FloatArray) -> tuple[float, int]:
-    """When the first kink is met, and whose it is."""
-    times = _times(z, change)
-    unit = int(times.argmin())
-    return float(times[unit]), unit
-
-
-def _rise(slope: float, bend: float, start: float, end: float) -> float:
-    return (end - start) * (slope + 0.5 * bend * (end + start))

@@ -118,7 +118,7 @@ class _Descent:
     ) -> None:
         self.objective, self.gtol, self.max_iter, self.on_step = objective, gtol, max_iter, on_step
         self.n_iter = self.n_value = self.n_products = 0
-        self.reason = ""
+        self.reason, self.share = "", 1.0
         face, moved = Face.nearest(objective, x, pinned[objective.row_norms[pinned] > 0.0])
         self._stand(face, moved)
         self.first_radius = self.radius = self.largest = radius or vector_norm(moved) or 1.0
@@ -146,13 +146,20 @@ class _Descent:
 
     def _settle(self) -> KinkCertificate:
         """Descend, and look at the end."""
-        self._descend()
-        # Many steps on one face let rounding add up.
-        self._stand(*Face.nearest(self.objective, self.point.x, self.face.pinned))
-        certificate = certify_by_products(self.objective, self.point.x, pinned=self.face.pinned)
+        certificate = self._look()
+        if certificate.descent_direction is None and not (certificate.is_certified or self.reason) and self.share:
+            # The residual may hide too large a decrease: on until rounding stops it.
+            self.share = 0.0
+            certificate = self._look()
         if certificate.is_certified and not self.reason:
             self.reason = "certified"
         return certificate
+
+    def _look(self) -> KinkCertificate:
+        self._descend()
+        # Many steps on one face let rounding add up.
+        self._stand(*Face.nearest(self.objective, self.point.x, self.face.pinned))
+        return certify_by_products(self.objective, self.point.x, pinned=self.face.pinned)
 
     def _stand(self, face: Face, x: FloatArray) -> None:
         self.face, self.point = face, self._at(face, x)
@@ -168,13 +175,14 @@ class _Descent:
             face, point = self.face, self.point
             gradient = face.space.project(point.gradient)
             norm, noise = vector_norm(gradient), _noise(point)
-            goal = noise if self.gtol is None else max(self.gtol, noise)
+            least = noise if self.gtol is None else max(self.gtol, noise)
+            goal = self.share * least
             if not (np.isfinite(norm) and np.isfinite(point.value)):
                 self.reason = "not finite"
             elif self._vanishes():
                 return
             elif norm <= goal and not is_fresh:
-                if not self._release(goal):
+                if not self._release(least):
                     return
                 is_fresh = True
             elif self.n_iter >= self.max_iter:
@@ -194,7 +202,8 @@ class _Descent:
         if not 0.0 < size <= _VANISHED * self.largest or self.objective.n_hidden > _LARGEST_APEX:
             return False
         before = self.face, self.point
-        self._stand(*Face.nearest(self.objective, np.zeros_like(self.point.x), np.flatnonzero(self.objective.row_norms > 0.0)))
+        kinks = np.flatnonzero(self.objective.row_norms > 0.0)
+        self._stand(*Face.nearest(self.objective, np.zeros_like(self.point.x), kinks))
         if self.point.value <= before[1].value:
             return True
         self.face, self.point = before

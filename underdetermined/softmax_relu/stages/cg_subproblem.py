@@ -174,7 +174,7 @@ def truncated_cg(
         long, mixed = float(direction @ metric_direction), float(step @ metric_direction)
         plain = float(direction @ direction)
         known = 0.0 if metric is None else metric.scale * (long - plain)
-        if bend > known:
+        if bend > known and plain > 0.0:
             logs.append(np.log((bend - known) / plain))
         if bend <= 0.0 and radius == np.inf:
             break
