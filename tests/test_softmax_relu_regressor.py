@@ -144,6 +144,19 @@ def test_a_certified_network_is_a_local_minimiser(data, loss):
     assert all(objective(network, layer + 1e-4 * way, X, Y, weight, tiny) > value for way in directions)
 
 
+@pytest.mark.parametrize("alpha", [1.0, 1e3, 1e6, 1e9])
+def test_large_penalties_are_certified(data, alpha):
+    """The start shrinks with the network, so that widths of units fit both."""
+    network = regressor(alpha=alpha, certify=True).fit(*data)
+    assert network.certificate_.is_certified and np.abs(hidden_weights(network)).max() < 1 / alpha
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fit_to_equal_targets_is_certified(data, seed):
+    network = regressor(certify=True, random_state=seed).fit(data[0], np.tile([0.2, 0.3, 0.5], (43, 1)))
+    assert network.certificate_.is_certified and network.loss_curve_[-1] < 1e-12
+
+
 def test_a_certificate_changes_predictions_little(data, fitted):
     network = regressor(certify=True).fit(*data)
     assert np.abs(network.predict(data[0]) - fitted.predict(data[0])).max() < 0.02

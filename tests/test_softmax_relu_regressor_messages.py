@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.callback import ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from step_recorder import Recorder
@@ -42,6 +43,7 @@ def changed(Y, place, value):
         (lambda Y: np.full(30, "a"), ValueError, "y has 1 class, 'a': pass labels of at least two"),
         (lambda Y: Y[:-1], ValueError, "inconsistent numbers of samples"),
         (lambda Y: Y[:, :, None], ValueError, "dim 3"),
+        (csr_array, TypeError, r"y is sparse: pass y.toarray\(\)"),
     ],
 )
 def test_targets_that_are_no_shares_are_refused(data, change, error, message):
@@ -73,6 +75,11 @@ def test_scores_of_other_targets_are_refused(data):
         of_labels.score(X, np.where(labels == "c", "d", labels))
     with pytest.raises(ValueError, match=r"shape \(30, 2\) and predictions have \(30, 3\)"):
         of_shares.score(X, np.column_stack([Y[:, 0], 1 - Y[:, 0]]))
+    with pytest.raises(ValueError, match="Negative values .* `sample_weight`"):
+        of_shares.score(X, Y, np.linspace(-1, 1, 30))
+    with pytest.raises(ValueError, match=r"y has shape \(\): pass 3 shares"):
+        of_shares.score(X, 0.5)
+    assert of_shares.score(X, Y, np.full(30, 1e308)) == pytest.approx(of_shares.score(X, Y))
     assert of_labels.score(X, Y) == pytest.approx(of_labels.score(X, Y, np.full(30, 7.0)))
 
 
@@ -83,9 +90,22 @@ def test_too_few_steps_are_reported_where_fit_was_called(data):
 
 
 def test_a_missing_certificate_is_reported(data):
-    with pytest.warns(ConvergenceWarning, match="after 30 steps before the kinks could be certified. Raise max_iter"):
+    with pytest.warns(ConvergenceWarning, match="after 30 steps before the kinks could be .* Raise alpha, or max_iter"):
         network = regressor(certify=True, max_iter=30).fit(*data)
     assert network.certificate_ is None and network.smoothing_ > 0
+
+
+def test_a_hopeless_certificate_is_given_up(data):
+    """Without a penalty minimisers are not isolated, and steps are few enough to wait for."""
+    with pytest.warns(ConvergenceWarning, match="after 1000 steps before .* Raise alpha"):
+        network = regressor(certify=True, alpha=0.0).fit(*data)
+    assert network.certificate_ is None and network.n_iter_ == 1000
+
+
+def test_a_certificate_that_is_refused_gives_its_reason(data):
+    with pytest.warns(ConvergenceWarning, match="without a certificate: .* or change alpha"):
+        network = regressor(certify=True, alpha=1e60).fit(*data)
+    assert not network.certificate_.is_certified
 
 
 def test_uneven_inputs_are_named_in_the_warning(data):

@@ -11,12 +11,12 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from underdetermined._compat import Interval, StrOptions, check_sample_weight, fit_context
+from underdetermined._compat import Interval, StrOptions, fit_context
 from underdetermined._validation import check_memory
 from underdetermined.estimators._base import FLOATS
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._rows import merge_rows
-from underdetermined.estimators._softmax_relu_targets import as_shares, shares_of_labels
+from underdetermined.estimators._softmax_relu_targets import as_shares, proportions, shares_of_labels
 from underdetermined.estimators._softmax_relu_training import Training, train
 from underdetermined.estimators._steps import Steps
 from underdetermined.estimators._trained import remedy_for_rows
@@ -31,7 +31,7 @@ __all__ = ["SoftmaxReLURegressor"]
 # Mean shares below this count as this much: the logarithm of none at all is no offset.
 SMALLEST_SHARE = 1e-6
 # Most steps by default, without and with a certificate.
-STEPS, CERTIFIED_STEPS = 200, 5000
+STEPS, CERTIFIED_STEPS = 200, 1000
 
 
 class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, CallbackSupportMixin, BaseEstimator):
@@ -57,7 +57,7 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
     fit_bias : bool, default=True
         Whether hidden units have biases.
     max_iter : int or None, default=None
-        Most Newton steps; None means 200, or 5000 with `certify`.
+        Most Newton steps; None means 200, or 1000 with `certify`.
     tol : float, default=1e-3
         Training stops once the norm of the gradient has fallen to `tol` times its value at the start.
     certify : bool, default=False
@@ -167,7 +167,7 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
     _parameter_constraints: dict[str, list[Any]] = {
         "width": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions({"kl", "squared"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, 1e100, closed="both")],  # squares of weights underflow beyond
         "fit_bias": ["boolean"],
         "max_iter": [None, Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, 1, closed="left")],
@@ -223,7 +223,7 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
         Raises
         ------
         TypeError
-            If shares are not numbers.
+            If shares are sparse or not numbers.
         ValueError
             If a share is negative or not finite, the shares of a row do not add up to 1, or one-dimensional targets are
             fractions or all equal.
@@ -231,10 +231,7 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
             If the network cannot fit in memory.
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, multi_output=True)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-            weight = weight / weight.max()  # only their proportions count, and their sum could overflow
+        weight = proportions(sample_weight, X)
         shares, classes = as_shares(y)
         self._train(X, y, shares, weight, {} if classes is None else {"classes_": classes})
         return self
@@ -302,16 +299,19 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
 
     def _warn_unfinished(self, training: Training, inputs: np.ndarray) -> None:
         steps, uneven = len(training.values) - 1, remedy_for_rows(inputs)
+        remedy = "Raise alpha, or max_iter"
         if training.certificate is not None:
             what = f"without a certificate: {training.certificate.reason}"
+            remedy = "Raise max_iter, or change alpha"
         elif self.certify:
-            what = "before the kinks could be certified"
+            what = f"before the kinks could be certified, with units of smoothing {training.smoothing:.3g}"
         else:
             share = training.last_norm / training.first_norm
             what = f"with a gradient of {share:.3g} times its norm at the start, above tol={self.tol:g}"
+            remedy = "Raise max_iter, tol or alpha"
         also = f" Also {uneven}." if uneven else ""
         warnings.warn(
-            f"training ended after {steps} steps {what}. Raise max_iter, tol or alpha.{also}",
+            f"training ended after {steps} steps {what}. {remedy}.{also}",
             ConvergenceWarning,
             stacklevel=5,
         )
@@ -377,7 +377,7 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
         """
         logs, _ = self._log_shares(X)
         y = np.asarray(y)
-        if y.ndim == 1 or y.shape[1] == 1:
+        if y.ndim < 2 or y.shape[1] == 1:
             if not hasattr(self, "classes_"):
                 raise ValueError(f"y has shape {y.shape}: pass {logs.shape[1]} shares in each row, as in fit")
             shares = shares_of_labels(y, self.classes_)
@@ -385,7 +385,8 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
             shares = as_shares(y)[0]
         if shares.shape != logs.shape:
             raise ValueError(f"y has shape {shares.shape} and predictions have {logs.shape}: pass one row for each")
-        weight = np.ones(len(logs)) if sample_weight is None else check_sample_weight(sample_weight, logs, dtype=np.float64)
+        weight = proportions(sample_weight, logs)
+        weight = np.ones(len(logs)) if weight is None else weight
         mean = np.average(shares, axis=0, weights=weight)
         missed = float(weight @ (xlogy(shares, shares) - shares * logs).sum(axis=1))
         deviance = float(weight @ rel_entr(shares, mean).sum(axis=1))

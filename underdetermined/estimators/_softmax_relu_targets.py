@@ -1,12 +1,15 @@
-"""Targets of softmax-ReLU networks: compositions, or labels as compositions with one share."""
+"""Targets of softmax-ReLU networks and their weights: compositions, or labels as compositions with one share."""
 
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["as_shares", "shares_of_labels"]
+from underdetermined._compat import check_sample_weight
+
+__all__ = ["as_shares", "proportions", "shares_of_labels"]
 
 # How far the shares of a row may be from a sum of 1: above the rounding of their dtype, below any mistake.
 SUM_TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
@@ -31,10 +34,12 @@ def as_shares(y: Any) -> tuple[np.ndarray, np.ndarray | None]:
     Raises
     ------
     TypeError
-        If shares are not real numbers.
+        If shares are sparse or no real numbers.
     ValueError
         If a share is negative or not finite, the shares of a row do not add up to 1, or labels are fractions or all equal.
     """
+    if issparse(y):
+        raise TypeError("y is sparse: pass y.toarray()")
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         return _checked(y), None
@@ -75,6 +80,32 @@ def shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
     if len(unknown):
         raise ValueError(f"y has the label {str(unknown[0])!r}, which the training data did not have: leave such rows out")
     return columns.astype(np.float64)
+
+
+def proportions(sample_weight: Any, rows: np.ndarray) -> np.ndarray | None:
+    """Sample weights in units of the largest: only their proportions count, and their sum could overflow.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+        Weights.
+    rows : ndarray of shape (n, k)
+        What they weigh.
+
+    Returns
+    -------
+    ndarray of shape (n,) or None
+        None for none.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    weight = check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    return weight / weight.max()
 
 
 def _checked(y: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from underdetermined._linalg import vector_norm
 from underdetermined.softmax_relu import KinkCertificate
 from underdetermined.softmax_relu.kinks.geometry import identify
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
@@ -16,9 +17,12 @@ __all__ = ["Training", "train"]
 # Widths of the softplus in units of the pre-activations at the start, and how much larger than `tol` gradients may be left.
 # Wide first, networks end lower; with the last, predictions are those of far narrower ones.
 STAGES = ((0.3, 3.0), (0.03, 3.0), (0.01, 1.0))
-# Those on the way to a certificate, and from which one on it is tried.
-NARROW_STAGES = ((1e-3, 1e-1), (1e-4, 1e-2), (1e-5, 1e-3), (1e-6, 1e-4))
-FIRST_TRIAL = 1e-4
+# Those on the way to a certificate, and from which one on it is tried. Widths a decade apart took three times as long:
+# the curvature near kinks changes by as much, and steps from a point that is far off are short.
+NARROW_STAGES = (
+    (3e-3, 3e-1), (1e-3, 1e-1), (3e-4, 3e-2), (1e-4, 1e-2), (3e-5, 3e-3), (1e-5, 1e-3), (3e-6, 3e-4), (1e-6, 1e-4)
+)  # fmt: skip
+FIRST_TRIAL = 1e-5
 # Steps on kinks, but for the last trial: where kinks are known, they are few.
 TRIAL_STEPS = 30
 # A unit is pinned where its pre-activation is at most this many smoothings from 0.
@@ -88,6 +92,7 @@ def train(
     -------
     Training
     """
+    x = _shrunk(objective, x)
     size = float(np.sqrt(np.mean(objective.hidden(x) ** 2))) or 1.0
     first = objective.at(x, STAGES[0][0] * size)
     first_norm = float(np.linalg.norm(first.gradient))
@@ -122,3 +127,11 @@ def train(
         residual = certificate.kkt_residual
     last_norm = residual if certificate is not None else float(np.linalg.norm(point.gradient))
     return Training(x, smoothing, values, first_norm, last_norm, residual, certificate, is_over)
+
+
+def _shrunk(objective: Any, x: np.ndarray) -> np.ndarray:
+    """Start that is small enough for a large penalty: its gradient there is at most that of the loss."""
+    point = objective.at(x)
+    penalty = vector_norm(point.gradient_of_penalty)
+    loss = vector_norm(point.gradient - point.gradient_of_penalty)
+    return x * (loss / penalty) if 0.0 < loss < penalty else x
