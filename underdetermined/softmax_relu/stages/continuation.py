@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 # Each stage halves the smoothing: the tangent of the path then lands where one Newton step is enough.
 _FACTOR = 0.5
 # A stage ends where the gradient is this share of the terms that cancel in it.
-_STAGE_TOL = 0.1
+_STAGE_TOL = 0.03
 # Terms are not taken to be smaller than this share of the largest ones of earlier stages.
 _SMALLEST_TERMS = 1e-3
 # Logits that differ by more than this leave no gradient to follow: the smooth stages then begin nearer to 0.
