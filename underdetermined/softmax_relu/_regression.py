@@ -112,7 +112,8 @@ def softmax_relu_regression(
           would lower the loss if they could be reached.
         * global_optimum : whether no point is lower; starts : end of every start; certificate : the certificate.
 
-        For N targets the fields of one shape are stacked along the last axis, and `columns` has one result for each.
+        For N targets the fields of one shape are stacked along the last axis, and `columns` has one result for each. The
+        callback then sees all problems, x of shape (d, N) and fun of shape (N,), and one that stops it stops them all.
 
     Raises
     ------
@@ -135,7 +136,8 @@ def softmax_relu_regression(
 
     A solve takes about 40 Newton steps. With d the rank of A1 they cost O(m n d + m d^2) each up to d = 200; beyond, or for
     a sparse A1 of more than 4 million entries, some ten products with the Hessian, O(n (d + m)) each. Above d = 500 the
-    curvature is bounded by Lanczos steps, which are wrong with a probability of at most 1e-6.
+    curvature is bounded by Lanczos steps, which are wrong with a probability of at most 1e-6. From 15 targets on, all are
+    solved together, in about half the time of as many solves; their minima are others, and as low on average.
 
     References
     ----------
