@@ -86,6 +86,7 @@ def test_a_callback_stops_a_loop_at_the_point_last_shown(layer):
             raise StopIteration
 
     result = softmax_relu_regression(A1, A2, targets, reg=0.0, x0=x0, callback=stop)
+    np.testing.assert_allclose(seen[-1][:, 0], result.x[:, 0], rtol=1e-12)
     assert result.status[0] == plain.status[0]
     assert result.status[1:].tolist() == [99, 99]
     np.testing.assert_allclose(result.x[:, 1], seen[-1][:, 1], rtol=1e-12)
