@@ -284,3 +284,13 @@ def test_central_multipliers_stay_feasible_and_leave_bounds(rng):
     moved = central_multipliers(values, relations, upper)
     np.testing.assert_allclose(moved @ rows, values @ rows, atol=1e-15)
     assert np.minimum(moved, upper - moved).min() > 0.1
+
+
+@pytest.mark.parametrize(("loss", "status"), [("kl", Status.APEX), ("squared", Status.DEGENERATE)])
+def test_many_kinks_without_slope_are_certified_where_no_cell_bends_down(loss, status):
+    rng = np.random.default_rng(4)
+    A2 = rng.standard_normal((12, 8))
+    aside = np.linalg.svd(np.column_stack([A2, np.ones(12)]))[0][:, -1]
+    b = np.full(12, 1 / 12) + 0.9 / 12 * aside / np.abs(aside).max() * (1.0 if loss == "kl" else 3.0)
+    found = certify(SoftmaxReLU(rng.standard_normal((8, 2)), A2, b, loss=loss, reg=1e-3), np.zeros(2))
+    assert found.status is status

@@ -5,8 +5,10 @@ import pytest
 from softmax_relu_kink_problems import FAMILIES, draw, lowest_nearby
 
 from underdetermined.objectives import SoftmaxReLU
+from underdetermined.softmax_relu import SoftmaxReLUStatus
 from underdetermined.softmax_relu.kinks.geometry import identify
 from underdetermined.softmax_relu.kinks.manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 
 
 @pytest.mark.parametrize("name", ["five shapes, squared", "five shapes, KL", "weights", "repeated rows", "labels"])
@@ -80,3 +82,41 @@ def test_a_problem_in_the_plane_has_its_known_minimum():
     objective = SoftmaxReLU([[1, 2], [3, -1]], [[1, -1], [0, 2]], [0.25, 0.75], reg=0.01)
     run = manifold_newton(objective, np.array([0.3, 0.2]))
     assert run.value == pytest.approx(0.0000683110887117969964459466001943, rel=1e-12)
+
+
+def random_problem(seed, shape, size, reg, *, loss="squared", b=None):
+    """A problem of shape (n, d, m), and its start."""
+    rng = np.random.default_rng(seed)
+    n, d, m = shape
+    A1, A2, x = rng.normal(size=(n, d)), size * rng.normal(size=(m, n)), rng.normal(size=d)
+    return SoftmaxReLU(A1, A2, rng.dirichlet(np.ones(m)) if b is None else b, loss=loss, reg=reg), x
+
+
+@pytest.mark.parametrize("newton", [manifold_newton, manifold_newton_cg])
+@pytest.mark.parametrize("seed", [115, 129, 176])
+def test_kinks_beyond_which_curvature_grows_are_landed_on(newton, seed):
+    run = newton(*random_problem(seed, (10, 6, 4), 5.0, 1e-5), max_iter=150)
+    assert run.is_converged
+    assert run.n_iter <= 100
+
+
+@pytest.mark.parametrize("newton", [manifold_newton, manifold_newton_cg])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_exact_fit_at_zero_is_global_under_a_penalty(newton, seed):
+    run = newton(*random_problem(seed, (8, 4, 3), 3.0, 0.1, b=np.full(3, 1 / 3)), max_iter=100)
+    assert run.certificate.status is SoftmaxReLUStatus.GLOBAL
+    assert not run.x.any()
+
+
+@pytest.mark.parametrize("newton", [manifold_newton, manifold_newton_cg])
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_steps_go_on_where_the_residual_hides_a_decrease(newton, seed):
+    assert newton(*random_problem(seed, (10, 6, 9), 50.0, 1e-9, loss="kl", b=np.eye(9)[0])).is_converged
+
+
+@pytest.mark.parametrize("seed", [9, 12, 41])
+def test_nearly_equal_rows_do_not_hold_a_point(seed):
+    objective, x = random_problem(seed, (12, 8, 3), 3.0, 1e-4)
+    rows = objective.A1.copy()
+    rows[1] = rows[0] + 1e-10 * np.random.default_rng(seed).normal(size=8)
+    assert manifold_newton(SoftmaxReLU(rows, objective.A2, objective.b, reg=1e-4), x).is_converged

@@ -241,7 +241,8 @@ class _Descent:
         ray = follow(face, self.point, step, promised)
         end = face.across(ray.crossed, ray.held)
         trial = self._at(end, self.point.x + ray.length * step)
-        if ray.crossed.size and not self.point.value - trial.value >= _GOOD * ray.promised:
+        is_convex = ray.crossed.size and self.point.unit_slopes[ray.crossed[0]] >= 0.0
+        if is_convex and not self.point.value - trial.value >= _GOOD * ray.promised:
             # Curvature beyond a kink may be much larger, of which the model knows nothing: then the kink is the place to be.
             shorter = follow(face, self.point, step, promised, is_first=True)
             landed = face.across(shorter.crossed, shorter.held)
