@@ -91,3 +91,11 @@ def test_a_callback_stops_a_loop_at_the_point_last_shown(layer):
     assert result.status[1:].tolist() == [99, 99]
     np.testing.assert_allclose(result.x[:, 1], seen[-1][:, 1], rtol=1e-12)
     np.testing.assert_allclose(result.x[:, 2], seen[0][:, 2], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("targets", "most"), [(0, 30), (slice(None), 70)])
+def test_small_starts_do_not_take_more_steps(targets, most):
+    A1, A2, B, x0 = draw(16)
+    result = softmax_relu_regression(A1, A2, B[:, targets], reg=1e-2, x0=1e-6 * x0)
+    assert np.all(result.success)
+    assert np.mean(result.nit) <= most
