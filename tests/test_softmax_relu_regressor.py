@@ -209,6 +209,16 @@ def test_layout_and_threads_change_no_bit(data, width):
     assert all(np.array_equal(first, other) for other in others)
 
 
+def test_threads_change_no_bit_of_long_sums():
+    """A dot product of more than 10,000 terms is shared among the threads of the BLAS."""
+    rng = np.random.default_rng(0)
+    X, Y, predictions = rng.standard_normal((20, 60)), rng.dirichlet(np.ones(3), 20), []
+    for count in (1, 2):
+        with threadpool_limits(count):
+            predictions.append(regressor(width=300, tol=0.1).fit(X, Y).predict(X))
+    np.testing.assert_array_equal(*predictions)
+
+
 def test_seeds(data, fitted):
     np.testing.assert_array_equal(regressor().fit(*data).predict(data[0]), fitted.predict(data[0]))
     assert not np.array_equal(regressor(random_state=1).fit(*data).coef_, fitted.coef_)
