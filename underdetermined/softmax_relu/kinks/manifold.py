@@ -274,7 +274,7 @@ class _Descent:
         landed, space, trial = self._land(z, change, direction, share, np.union1d(pinned, stops).astype(np.intp))
         gain = float(point.value - trial.value)
         first, unit = first_kink(z, change)
-        if first < share and point.unit_slopes[unit] >= 0.0 and not gain >= _GOOD * promised:
+        if first < share and point.unit_slopes[unit] >= 0.0 and not gain > _ACCEPT * promised:
             # Curvature beyond a kink may be much larger, of which the model knows nothing: then the kink is the place to be.
             other = self._land(z, change, direction, first, np.union1d(pinned, unit).astype(np.intp))
             if not trial.value <= other[2].value:
