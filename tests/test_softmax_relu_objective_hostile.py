@@ -230,3 +230,13 @@ def test_a_hessian_that_cannot_fit_is_refused_by_its_bytes(monkeypatch):
     shared = SharedSoftmaxReLU(np.zeros((1, 4000)), [[1.0], [2.0]], [B]).at(np.zeros(4000))
     with pytest.raises(MemoryError, match="needs 128000000 bytes"):
         shared.hessian()
+
+
+def test_weights_alone_are_a_penalty():
+    """The gradient has their part where reg is 0."""
+    A1, x = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0.5, 0.25])
+    arguments = A1, [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75]
+    penalised, plain = SoftmaxReLU(*arguments, weights=[2.0, 3.0]), SoftmaxReLU(*arguments)
+    assert penalised.is_penalized and not plain.is_penalized
+    expected = plain.gradient(x) + A1.T @ ([4.0, 9.0] * (A1 @ x))
+    np.testing.assert_allclose(penalised.gradient(x), expected, rtol=1e-14)
