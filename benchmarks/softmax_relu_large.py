@@ -18,9 +18,9 @@ from underdetermined.blocks import single_threaded_blas
 from underdetermined.objectives import SoftmaxReLU, SoftmaxReLUBatch
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
 from underdetermined.softmax_relu.stages.batch import solve_batch
 from underdetermined.softmax_relu.stages.continuation import continuation
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
 
 MATRIX_FREE = {"newton": newton_cg, "manifold": manifold_newton_cg, "certificate": certify_by_products}
 MIB = 2.0**20

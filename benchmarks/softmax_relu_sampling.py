@@ -15,8 +15,8 @@ from benchmarks.benchmarks.common import side_by_side, table
 from underdetermined.blocks import single_threaded_blas
 from underdetermined.objectives import SoftmaxReLU
 from underdetermined.softmax_relu import sample_size, sampled_hessian
+from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 from underdetermined.softmax_relu.sampling.leverage import HessianRows, scores_from_above
-from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
 
 FAILURE = 0.1
 

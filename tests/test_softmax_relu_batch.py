@@ -8,9 +8,9 @@ from underdetermined.objectives import SoftmaxReLUBatch
 from underdetermined.softmax_relu._options import SolverOptions
 from underdetermined.softmax_relu._status import SoftmaxReLUStatus
 from underdetermined.softmax_relu.kinks.certificate import certify
+from underdetermined.softmax_relu.newton.batch_cg import BatchMetric, batch_cg
+from underdetermined.softmax_relu.newton.cg_subproblem import kink_preconditioner, truncated_cg
 from underdetermined.softmax_relu.stages.batch import solve_batch
-from underdetermined.softmax_relu.stages.batch_cg import BatchMetric, batch_cg
-from underdetermined.softmax_relu.stages.cg_subproblem import kink_preconditioner, truncated_cg
 from underdetermined.softmax_relu.stages.continuation import continuation
 
 

@@ -13,9 +13,9 @@ from underdetermined.softmax_relu import SoftmaxReLUStatus, certify
 from underdetermined.softmax_relu._options import SolverOptions
 from underdetermined.softmax_relu.kinks.majoriser import majoriser_descent
 from underdetermined.softmax_relu.kinks.manifold import manifold_newton
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
+from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 from underdetermined.softmax_relu.stages.continuation import continuation
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
-from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
 
 # Without a penalty the fit may improve for ever, until all slopes are lost in rounding.
 UNDECIDED = (SoftmaxReLUStatus.FLAT, SoftmaxReLUStatus.DEGENERATE)

@@ -13,9 +13,9 @@ from underdetermined.softmax_relu.kinks.face import Face, follow
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 from underdetermined.softmax_relu.kinks.null_space import NullSpace
 from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products, projected_curvature
-from underdetermined.softmax_relu.stages.cg_subproblem import KinkPreconditioner, kink_preconditioner, truncated_cg
+from underdetermined.softmax_relu.newton.cg_subproblem import KinkPreconditioner, kink_preconditioner, truncated_cg
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
 from underdetermined.softmax_relu.stages.continuation import continuation
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
 
 MATRIX_FREE = {"newton": newton_cg, "manifold": manifold_newton_cg, "certificate": certify_by_products}
 
@@ -137,7 +137,7 @@ def test_the_units_near_their_kinks_are_what_makes_small_smoothings_cheap(monkey
     problem, x0 = draw(200, 60, 100, 11, reg=1e-4)
     start = newton_cg(problem, x0, smoothing=1e-2, gtol=1e-7).x
     run = newton_cg(problem, start, smoothing=1e-4, gtol=1e-9)
-    monkeypatch.setattr("underdetermined.softmax_relu.stages.newton_cg.kink_preconditioner", lambda *_: None)
+    monkeypatch.setattr("underdetermined.softmax_relu.newton.newton_cg.kink_preconditioner", lambda *_: None)
     plain = newton_cg(problem, start, smoothing=1e-4, gtol=1e-9)
     assert run.is_converged
     assert 2 * run.n_products < plain.n_products

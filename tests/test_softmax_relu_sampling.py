@@ -7,8 +7,8 @@ from scipy.sparse import csr_array
 
 from underdetermined.objectives import SoftmaxReLU
 from underdetermined.softmax_relu import sample_size, sampled_hessian
+from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 from underdetermined.softmax_relu.sampling.leverage import HessianRows, scores_from_above
-from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
 
 pytestmark = pytest.mark.usefixtures("single_threaded_blas")
 

@@ -6,9 +6,9 @@ from scipy.optimize import minimize
 from softmax_relu_kink_problems import SHAPES, shape
 
 from underdetermined.objectives import SoftmaxReLU
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
-from underdetermined.softmax_relu.stages.subproblem import Subproblem, subproblem
-from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
+from underdetermined.softmax_relu.newton.subproblem import Subproblem, subproblem
+from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 
 EPS = np.finfo(float).eps
 

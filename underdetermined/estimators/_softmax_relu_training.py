@@ -10,7 +10,7 @@ from underdetermined._linalg import vector_norm
 from underdetermined.softmax_relu import KinkCertificate
 from underdetermined.softmax_relu.kinks.geometry import identify
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
 
 __all__ = ["Training", "train"]
 

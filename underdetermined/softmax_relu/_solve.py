@@ -22,11 +22,11 @@ from underdetermined.softmax_relu.kinks.certificate import certify
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 from underdetermined.softmax_relu.kinks.projected_curvature import projected_curvature
 from underdetermined.softmax_relu.kinks.rounding import TOLERANCE
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
+from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 from underdetermined.softmax_relu.sampling.hessian import sampled_hessian
 from underdetermined.softmax_relu.stages.batch import solve_batch
 from underdetermined.softmax_relu.stages.continuation import continuation
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
-from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from underdetermined.softmax_relu.kinks.geometry import NormalSpace, kink_norms,
 from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
 from underdetermined.softmax_relu.kinks.rounding import TOLERANCE, rounding
 from underdetermined.softmax_relu.kinks.walk import first_kink, rise, walk
-from underdetermined.softmax_relu.stages.subproblem import Subproblem
+from underdetermined.softmax_relu.newton.subproblem import Subproblem
 
 __all__ = ["ManifoldResult", "manifold_newton"]
 

@@ -14,7 +14,7 @@ from underdetermined.softmax_relu.kinks.face import Face, follow, release
 from underdetermined.softmax_relu.kinks.kink_certificate import KinkCertificate
 from underdetermined.softmax_relu.kinks.manifold import ManifoldResult
 from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products
-from underdetermined.softmax_relu.stages.cg_subproblem import truncated_cg
+from underdetermined.softmax_relu.newton.cg_subproblem import truncated_cg
 
 __all__ = ["manifold_newton_cg"]
 

@@ -1,1 +1,1 @@
-"""Smooth stages: trust-region steps, the continuation that makes kinks of them, and batches."""
+"""From starts to certified points: the softplus continuation, for one problem and for many."""

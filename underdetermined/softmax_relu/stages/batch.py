@@ -17,9 +17,9 @@ from underdetermined.softmax_relu.kinks.geometry import identify
 from underdetermined.softmax_relu.kinks.manifold import manifold_newton
 from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products
-from underdetermined.softmax_relu.stages.batch_cg import BatchMetric, batch_cg
+from underdetermined.softmax_relu.newton.batch_cg import BatchMetric, batch_cg
+from underdetermined.softmax_relu.newton.newton_cg import newton_cg
 from underdetermined.softmax_relu.stages.continuation import ContinuationResult, continuation
-from underdetermined.softmax_relu.stages.newton_cg import newton_cg
 
 __all__ = ["solve_batch"]
 

@@ -16,7 +16,7 @@ from underdetermined.softmax_relu.kinks.certificate import KinkCertificate, cert
 from underdetermined.softmax_relu.kinks.geometry import identify
 from underdetermined.softmax_relu.kinks.majoriser import majoriser_descent
 from underdetermined.softmax_relu.kinks.manifold import manifold_newton
-from underdetermined.softmax_relu.stages.trust_region import OnStep, TrustRegionResult, trust_region_newton
+from underdetermined.softmax_relu.newton.trust_region import OnStep, TrustRegionResult, trust_region_newton
 
 __all__ = ["ContinuationResult", "continuation"]
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from underdetermined._linalg import EPS, vector_norm
 from underdetermined.objectives import SharedSoftmaxReLU
-from underdetermined.softmax_relu.stages.cg_subproblem import KinkPreconditioner, kink_preconditioner, truncated_cg
-from underdetermined.softmax_relu.stages.trust_region import TrustRegionResult
+from underdetermined.softmax_relu.newton.cg_subproblem import KinkPreconditioner, kink_preconditioner, truncated_cg
+from underdetermined.softmax_relu.newton.trust_region import TrustRegionResult
 
 __all__ = ["newton_cg"]
 
@@ -99,7 +99,7 @@ def newton_cg(
     --------
     >>> import numpy as np
     >>> from underdetermined.objectives import SoftmaxReLU
-    >>> from underdetermined.softmax_relu.stages.newton_cg import newton_cg
+    >>> from underdetermined.softmax_relu.newton.newton_cg import newton_cg
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = newton_cg(objective, [0.5, 0.25], smoothing=0.1, gtol=1e-10)
     >>> run.is_converged, run.n_hessian, bool(np.linalg.norm(run.point.gradient) <= 1e-10)

@@ -73,7 +73,7 @@ def subproblem(gradient: FloatArray, hessian: FloatArray, radius: float, *, rtol
     Examples
     --------
     >>> import numpy as np
-    >>> from underdetermined.softmax_relu.stages.subproblem import subproblem
+    >>> from underdetermined.softmax_relu.newton.subproblem import subproblem
     >>> hard = subproblem(np.array([0.0, 1.0]), np.diag([-1.0, 1.0]), 2.0)
     >>> bool(np.isclose(np.linalg.norm(hard.step), 2.0)), round(hard.decrease, 6), round(hard.multiplier, 6)
     (True, 2.25, 1.0)

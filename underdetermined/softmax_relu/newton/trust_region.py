@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underdetermined._linalg import EPS, vector_norm
-from underdetermined.softmax_relu.stages.subproblem import Subproblem
+from underdetermined.softmax_relu.newton.subproblem import Subproblem
 
 __all__ = ["TrustRegionResult", "trust_region_newton"]
 
@@ -126,7 +126,7 @@ def trust_region_newton(
     --------
     >>> import numpy as np
     >>> from underdetermined.objectives import SoftmaxReLU
-    >>> from underdetermined.softmax_relu.stages.trust_region import trust_region_newton
+    >>> from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
     >>> objective = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
     >>> run = trust_region_newton(objective, np.array([0.5, 0.25]), smoothing=0.1, gtol=1e-10)
     >>> run.is_converged, bool(np.linalg.norm(run.point.gradient) <= 1e-10)
