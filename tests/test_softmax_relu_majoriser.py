@@ -64,7 +64,7 @@ def test_looking_for_the_curvature_is_faster_and_leads_to_a_certified_point():
     run = majoriser_descent(objective, x, on_step=lambda _, value: values.append(value))
     assert np.diff(values).max() < 0.0
     assert run.value < majoriser_descent(objective, x, curvature=majoriser_curvature(objective), max_iter=run.n_iter).value
-    end = manifold_newton(objective, run.x, None, run.pinned)
+    end = manifold_newton(objective, run.x, run.pinned)
     assert end.certificate.is_certified
     assert end.value <= run.value
 

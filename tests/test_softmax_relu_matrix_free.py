@@ -193,7 +193,7 @@ def test_a_step_ends_where_the_model_turns_at_a_kink_or_between_two(slopes, bend
 @pytest.mark.parametrize("pinned", [None, [0], [1], [0, 1]])
 def test_the_smallest_oracle_is_reached_whichever_units_are_pinned_first(pinned):
     problem = SoftmaxReLU([[1.0, 2.0], [3.0, -1.0]], [[1.0, -1.0], [0.0, 2.0]], [0.25, 0.75], reg=0.01)
-    run = manifold_newton_cg(problem, [0.1, -0.04], None, pinned)
+    run = manifold_newton_cg(problem, [0.1, -0.04], pinned)
     assert run.reason == "certified"
     assert run.value == pytest.approx(0.0000683110887117969964459466, rel=1e-12)
     assert np.allclose(run.x, [0.104461520775536525998858475, -0.0522307603877682629994], rtol=1e-12)
@@ -203,7 +203,7 @@ def test_the_smallest_oracle_is_reached_whichever_units_are_pinned_first(pinned)
 
 def test_a_strict_local_maximum_at_a_kink_is_left():
     problem = SoftmaxReLU([[1.0], [-1.0]], [[1.0, 1.0], [0.0, 0.0]], [1.0, 0.0], reg=1.0)
-    run = manifold_newton_cg(problem, [0.0], None, [0, 1])
+    run = manifold_newton_cg(problem, [0.0], [0, 1])
     assert run.reason == "certified"
     assert abs(run.x[0]) == pytest.approx(0.219946233006957515655845827, rel=1e-12)
     assert run.value == pytest.approx(0.222421527835076603218109426, rel=1e-12)
@@ -217,7 +217,7 @@ def test_a_wrong_guess_of_the_pinned_units_is_mended_and_certified_by_dense_mean
     z = problem.hidden(start)
     guess = np.argsort(np.abs(z))[: (5, 12)[seed % 2]]
     values = []
-    run = manifold_newton_cg(problem, start, z > 0.0, guess, on_step=lambda x, value: values.append(value))
+    run = manifold_newton_cg(problem, start, guess, on_step=lambda x, value: values.append(value))
     assert run.reason == "certified"
     assert (np.diff(values) <= 1e-15).all()
     judged = certify(problem, run.x, pinned=run.pinned)

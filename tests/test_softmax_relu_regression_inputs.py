@@ -280,3 +280,15 @@ def test_display(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["start 1", "start 2"]
     assert "status 1" in lines[0]
+
+
+def test_zero_shares_are_approached_and_never_fitted():
+    with pytest.warns(UserWarning, match="no minimiser"):
+        result = softmax_relu_regression([[1.0]], [[1.0], [-1.0]], [1.0, 0.0], x0=[1e3])
+    assert result.loss < 1e-30
+    assert (result.status, result.global_optimum) == (6, False)
+    # Two units share the unknown, so that the hidden values are not free.
+    with pytest.warns(UserWarning, match="no minimiser"):
+        result = softmax_relu_regression([[1.0], [-1.0]], [[1.0, -1.0], [-1.0, 1.0]], [1.0, 0.0], x0=[1e3])
+    assert (result.loss, result.status, result.global_optimum) == (0.0, 6, False)
+    assert "only approached" in result.message

@@ -112,9 +112,9 @@ def train(
             break
         if share <= FIRST_TRIAL:
             rest, is_last = max_iter - len(values) + 1, share == NARROW_STAGES[-1][0]
-            pinned, active = identify(objective.hidden(x), smoothing, objective.row_norms, width=PINNED_WIDTH)
+            pinned = identify(objective.hidden(x), smoothing, objective.row_norms, width=PINNED_WIDTH)
             steps = rest if is_last else min(TRIAL_STEPS, rest)
-            settled = manifold_newton_cg(objective, x, active, pinned, max_iter=steps, on_step=on_step)
+            settled = manifold_newton_cg(objective, x, pinned, max_iter=steps, on_step=on_step)
             is_certified, is_stopped = settled.certificate.is_certified, settled.reason == "stopped"
             if is_certified or is_stopped or is_last:
                 x, smoothing, certificate, is_over = settled.x, 0.0, settled.certificate, is_certified or is_stopped

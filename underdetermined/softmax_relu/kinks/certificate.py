@@ -200,7 +200,10 @@ class _Case:
         first = first_order(self.groups, gradient, space, self.tolerance)
         pattern = first.patterns[0] if first.patterns else self._alone(gradient)
         if not off.size and self._is_exact(relative):
-            return SoftmaxReLUStatus.GLOBAL, "the loss and the penalty are zero up to rounding", pattern, None, None, 0.0
+            if self.objective.targets.min() > 0.0:
+                return SoftmaxReLUStatus.GLOBAL, "the loss and the penalty are zero up to rounding", pattern, None, None, 0.0
+            reason = "the loss is zero up to rounding, which no x attains: shares of zero are only approached"
+            return SoftmaxReLUStatus.DEGENERATE, reason, pattern, None, None, 0.0
         if first.descent is not None:
             concave = int(first.concave.sum())
             what = f"{concave} concave kinks" if concave else f"a residual of {vector_norm(pattern.residual):.3g}"

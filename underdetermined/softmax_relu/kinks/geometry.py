@@ -26,7 +26,7 @@ _PARALLEL = 16.0 * EPS
 
 def identify(
     z: FloatArray, smoothing: float, row_norms: FloatArray, *, width: float = _WIDTH
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+) -> NDArray[np.intp]:
     """Read off which units a smoothed minimiser holds at their kinks.
 
     Parameters
@@ -42,17 +42,14 @@ def identify(
 
     Returns
     -------
-    pinned : ndarray of shape (k,)
+    ndarray of shape (k,)
         Indices of the units at their kinks.
-    active : ndarray of bool of shape (H,)
-        The units with z > 0 that are not pinned.
 
     References
     ----------
     :ref:`theory-softmax-relu-kinks`.
     """
-    near = (np.abs(z) <= width * smoothing) & (row_norms > 0.0)
-    return np.flatnonzero(near), (z > 0.0) & ~near
+    return np.flatnonzero((np.abs(z) <= width * smoothing) & (row_norms > 0.0))
 
 
 def kink_norms(objective: Any) -> FloatArray:

@@ -78,7 +78,6 @@ class ManifoldResult:
 def manifold_newton(
     objective: Any,
     x: FloatArray,
-    active: NDArray[np.bool_] | None = None,
     pinned: NDArray[np.intp] | None = None,
     *,
     max_iter: int = 200,
@@ -93,8 +92,6 @@ def manifold_newton(
         Objective.
     x : ndarray of shape (D,)
         Start; it is moved to the nearest point where `pinned` units are at their kinks.
-    active : ndarray of bool of shape (H,) or None, default=None
-        Not needed: the units that are active at the start are those with z > 0 there.
     pinned : ndarray of int of shape (k,) or None, default=None
         Units to hold at their kinks at first.
     max_iter : int, default=200
@@ -122,7 +119,6 @@ def manifold_newton(
     ----------
     :ref:`theory-softmax-relu-kinks`.
     """
-    del active
     return _Descent(objective, max_iter, on_step).run(np.array(x, dtype=np.float64), pinned, radius)
 
 

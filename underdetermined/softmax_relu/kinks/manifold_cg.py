@@ -38,7 +38,6 @@ _VANISHED, _LARGEST_APEX = 256.0 * EPS, 3000
 def manifold_newton_cg(
     objective: Any,
     x: ArrayLike,
-    active: ArrayLike | None = None,
     pinned: ArrayLike | None = None,
     *,
     gtol: float | None = None,
@@ -60,8 +59,6 @@ def manifold_newton_cg(
         What to minimise.
     x : array_like of shape (D,)
         Start; its projection on the pinned kinks is where the descent begins.
-    active : array_like of bool of shape (H,) or None, default=None
-        Not needed: the units that are active at the start are those with z > 0 there.
     pinned : array_like of shape (k,) or None, default=None
         Indices of the units to hold at their kinks at first.
     gtol : float or None, default=None
@@ -97,7 +94,6 @@ def manifold_newton_cg(
     >>> run.reason, run.pinned.tolist(), run.x.round(4).tolist()
     ('certified', [0], [0.1045, -0.0522])
     """
-    del active
     units = np.unique(np.asarray([] if pinned is None else pinned, dtype=np.intp))
     start = np.array(x, dtype=np.float64)
     return _Descent(objective, start, units, gtol, radius, max_iter, on_step).run()

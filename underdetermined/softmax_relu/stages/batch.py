@@ -246,9 +246,9 @@ class _Batch:
             value = float(objective.value(x))
             tail = int(self.n_stages[j]), 0, self.stopped, not self.stopped
             return ContinuationResult(x, value, certificate, counts[0], counts[1], 0, counts[2], *tail)
-        pinned, active = identify(self.batch.A1 @ self.X[:, j], self.smoothing[j] / _FACTOR, self.norms, width=_WIDTH)
+        pinned = identify(self.batch.A1 @ self.X[:, j], self.smoothing[j] / _FACTOR, self.norms, width=_WIDTH)
         manifold = manifold_newton if len(self.X) <= _LARGEST_DENSE else manifold_newton_cg
-        run = manifold(objective, self.X[:, j], active, pinned, max_iter=self.options.maxiter - counts[0])
+        run = manifold(objective, self.X[:, j], pinned, max_iter=self.options.maxiter - counts[0])
         found = ContinuationResult(
             run.x,
             run.value,

@@ -242,7 +242,7 @@ class _Search:
             left = min(self._options.maxiter - self._n_iter, _MAX_FALLBACK)
             run = self._fallback(self._objective, best.x, max_iter=left, on_step=self._wrapped())
             self._count(run)
-            self._escape(self._finish(run.x, run.active, run.pinned))
+            self._escape(self._finish(run.x, run.pinned))
 
     def _best(self, start: _Candidate) -> _Candidate:
         if self._stopped and self._shown is not None:
@@ -278,7 +278,7 @@ class _Search:
         lowest, near = np.inf, np.zeros(0, dtype=np.intp)
         while True:
             run = self._stage(x, smoothing)
-            before, near = near, self._identify(run.x, smoothing)[0]
+            before, near = near, self._identify(run.x, smoothing)
             is_steady = len(np.setxor1d(before, near)) <= _MAX_CHANGED + _SHARE_CHANGED * len(near)
             if (smoothing <= trial and is_steady) or smoothing <= last:
                 trial, end = _NEXT_TRIAL * smoothing, self._settle(run.x, smoothing)
@@ -329,17 +329,15 @@ class _Search:
 
     def _settle(self, x: FloatArray, smoothing: float) -> _Candidate:
         """Newton steps on the kinks that hold x, and the certificate of their end."""
-        pinned, active = self._identify(x, smoothing)
-        return self._finish(x, active, pinned)
+        return self._finish(x, self._identify(x, smoothing))
 
-    def _identify(self, x: FloatArray, smoothing: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _identify(self, x: FloatArray, smoothing: float) -> NDArray[np.intp]:
         return identify(self._objective.hidden(x), smoothing, self._objective.row_norms, width=_WIDTH)
 
-    def _finish(self, x: FloatArray, active: NDArray[np.bool_], pinned: NDArray[np.intp]) -> _Candidate:
+    def _finish(self, x: FloatArray, pinned: NDArray[np.intp]) -> _Candidate:
         run = self._manifold(
             self._objective,
             x,
-            active,
             pinned,
             max_iter=min(self._options.maxiter - self._n_iter, _MAX_ON_KINKS),
             on_step=self._wrapped(),
