@@ -66,6 +66,9 @@ LEVELS = {
     "__init__": 13,
 }
 
+# Folders within a folder: each imports only from itself and those before it.
+PARTS = {"softmax_relu": ["newton", "kinks", "stages", "free_hidden", "constants", "sampling"]}
+
 # Libraries other than NumPy and SciPy, and the only modules that may import them.
 OUTSIDE = {
     "numba": {"_kernels"},
@@ -175,6 +178,19 @@ def test_imports_go_down():
         for statement in INTERNAL
         for target in statement.targets
         if target != statement.importer and LEVELS[target] >= LEVELS[statement.importer]
+    )
+
+
+@pytest.mark.parametrize("folder", sorted(PARTS))
+def test_imports_within_a_folder_of_folders_go_down(folder):
+    rank = {part: index for index, part in enumerate(PARTS[folder])}
+    inside = [s for s in INTERNAL if s.importer == folder and s.file.parent.name in rank]
+    assert {statement.file.parent.name for statement in inside} == set(rank)
+    assert not broken(
+        statement
+        for statement in inside
+        if statement.module.startswith(f"underdetermined.{folder}.")
+        and rank.get(statement.module.split(".")[2], -1) > rank[statement.file.parent.name]
     )
 
 
