@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, rel_entr, xlogy
+from scipy.special import log_softmax, xlogy
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -17,8 +17,8 @@ from underdetermined.blocks import single_threaded_blas
 from underdetermined.estimators._base import FLOATS
 from underdetermined.estimators._layer import draw_seed
 from underdetermined.estimators._rows import merge_rows
-from underdetermined.estimators._softmax_relu_targets import as_shares, proportions, shares_of_labels
-from underdetermined.estimators._softmax_relu_training import Training, train
+from underdetermined.estimators._softmax_relu_targets import as_shares, comparable_shares, deviance_explained, proportions
+from underdetermined.estimators._softmax_relu_training import train
 from underdetermined.estimators._steps import Steps
 from underdetermined.estimators._trained import remedy_for_rows
 from underdetermined.estimators._two_layer_rows import centre_and_scale, prepared_rows
@@ -288,7 +288,9 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
                 f"stationary to {self.kkt_residual_:.3g}"
             )
         if not training.is_over:
-            self._warn_unfinished(training, inputs)
+            uneven = remedy_for_rows(inputs)
+            also = f" Also {uneven}." if uneven else ""
+            warnings.warn(training.shortfall(self.tol, self.certify) + also, ConvergenceWarning, stacklevel=4)
         progress.call_on_fit_task_end(**data, reconstruction_attributes=lambda: learned)
 
     def _lift(self, inputs: np.ndarray) -> np.ndarray:
@@ -299,25 +301,6 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
         weights = x.reshape(self.width, -1).T
         biases = np.ascontiguousarray(weights[-1]) if len(weights) > n_features else None
         return FeatureMap(np.ascontiguousarray(weights[:n_features]), biases, "relu", scale=1.0)
-
-    def _warn_unfinished(self, training: Training, inputs: np.ndarray) -> None:
-        steps, uneven = len(training.values) - 1, remedy_for_rows(inputs)
-        remedy = "Raise alpha, or max_iter"
-        if training.certificate is not None:
-            what = f"without a certificate: {training.certificate.reason}"
-            remedy = "Raise max_iter, or change alpha"
-        elif self.certify:
-            what = f"before the kinks could be certified, with units of smoothing {training.smoothing:.3g}"
-        else:
-            share = training.last_norm / training.first_norm
-            what = f"with a gradient of {share:.3g} times its norm at the start, above tol={self.tol:g}"
-            remedy = "Raise max_iter, tol or alpha"
-        also = f" Also {uneven}." if uneven else ""
-        warnings.warn(
-            f"training ended after {steps} steps {what}. {remedy}.{also}",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
 
     def _log_shares(self, X: Any) -> tuple[np.ndarray, Any]:
         """Logarithms of the shares, and the dtype of X."""
@@ -379,21 +362,5 @@ class SoftmaxReLURegressor(MultiOutputMixin, RegressorMixin, Versioned, Callback
             If y is not what `fit` takes, or has other columns or labels.
         """
         logs, _ = self._log_shares(X)
-        y = np.asarray(y)
-        if y.ndim < 2 or y.shape[1] == 1:
-            if not hasattr(self, "classes_"):
-                raise ValueError(f"y has shape {y.shape}: pass {logs.shape[1]} shares in each row, as in fit")
-            shares = shares_of_labels(y, self.classes_)
-        else:
-            shares = as_shares(y)[0]
-        if shares.shape != logs.shape:
-            raise ValueError(f"y has shape {shares.shape} and predictions have {logs.shape}: pass one row for each")
-        weight = proportions(sample_weight, logs)
-        weight = np.ones(len(logs)) if weight is None else weight
-        mean = np.average(shares, axis=0, weights=weight)
-        missed = float(weight @ (xlogy(shares, shares) - shares * logs).sum(axis=1))
-        deviance = float(weight @ rel_entr(shares, mean).sum(axis=1))
-        rounding = shares.size * np.finfo(np.float64).eps * float(weight.sum())
-        if deviance <= rounding:
-            return 1.0 if missed <= rounding else 0.0
-        return 1.0 - missed / deviance
+        shares = comparable_shares(y, getattr(self, "classes_", None), logs.shape)
+        return deviance_explained(logs, shares, proportions(sample_weight, logs))

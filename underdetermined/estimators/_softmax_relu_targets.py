@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.special import rel_entr, xlogy
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from underdetermined._compat import check_sample_weight
 
-__all__ = ["as_shares", "proportions", "shares_of_labels"]
+__all__ = ["as_shares", "comparable_shares", "deviance_explained", "proportions"]
 
 # How far the shares of a row may be from a sum of 1: above the rounding of their dtype, below any mistake.
 SUM_TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 1e-2}
@@ -52,18 +53,20 @@ def as_shares(y: Any) -> tuple[np.ndarray, np.ndarray | None]:
     classes = np.unique(labels)
     if len(classes) < 2:
         raise ValueError(f"y has 1 class, {str(classes[0])!r}: pass labels of at least two classes")
-    return shares_of_labels(labels, classes), classes
+    return _shares_of_labels(labels, classes), classes
 
 
-def shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
-    """Give each label the whole share of its class.
+def comparable_shares(y: Any, classes: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Turn targets into shares that predictions can be compared with.
 
     Parameters
     ----------
-    labels : array-like of shape (n,)
-        Labels.
-    classes : ndarray of shape (m,)
-        Sorted known labels.
+    y : array-like of shape (n,), (n, 1) or (n, m)
+        Labels or shares.
+    classes : ndarray of shape (m,) or None
+        Sorted labels of the training data; None for shares.
+    shape : tuple of int
+        Shape of the predictions.
 
     Returns
     -------
@@ -72,14 +75,45 @@ def shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is unknown.
+        If a label is unknown, there are labels where shares were learned, or shapes differ.
     """
-    labels = column_or_1d(labels, warn=True)
-    columns = labels[:, np.newaxis] == classes
-    unknown = labels[~columns.any(axis=1)]
-    if len(unknown):
-        raise ValueError(f"y has the label {str(unknown[0])!r}, which the training data did not have: leave such rows out")
-    return columns.astype(np.float64)
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] > 1:
+        shares = as_shares(y)[0]
+    elif classes is None:
+        raise ValueError(f"y has shape {y.shape}: pass {shape[1]} shares in each row, as in fit")
+    else:
+        shares = _shares_of_labels(y, classes)
+    if shares.shape != shape:
+        raise ValueError(f"y has shape {shares.shape} and predictions have {shape}: pass one row for each")
+    return shares
+
+
+def deviance_explained(logs: np.ndarray, shares: np.ndarray, weight: np.ndarray | None) -> float:
+    """Share of the deviance of targets from their mean that predictions explain.
+
+    Parameters
+    ----------
+    logs : ndarray of shape (n, m)
+        Logarithms of the predicted shares.
+    shares : ndarray of shape (n, m)
+        Targets.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        Where all targets are equal, 1 for an exact prediction, else 0.
+    """
+    weight = np.ones(len(logs)) if weight is None else weight
+    mean = np.average(shares, axis=0, weights=weight)
+    missed = float(weight @ (xlogy(shares, shares) - shares * logs).sum(axis=1))
+    deviance = float(weight @ rel_entr(shares, mean).sum(axis=1))
+    rounding = shares.size * np.finfo(np.float64).eps * float(weight.sum())
+    if deviance <= rounding:
+        return 1.0 if missed <= rounding else 0.0
+    return 1.0 - missed / deviance
 
 
 def proportions(sample_weight: Any, rows: np.ndarray) -> np.ndarray | None:
@@ -106,6 +140,16 @@ def proportions(sample_weight: Any, rows: np.ndarray) -> np.ndarray | None:
         return None
     weight = check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     return weight / weight.max()
+
+
+def _shares_of_labels(labels: Any, classes: np.ndarray) -> np.ndarray:
+    """Give each label the whole share of its class."""
+    labels = column_or_1d(labels, warn=True)
+    columns = labels[:, np.newaxis] == classes
+    unknown = labels[~columns.any(axis=1)]
+    if len(unknown):
+        raise ValueError(f"y has the label {str(unknown[0])!r}, which the training data did not have: leave such rows out")
+    return columns.astype(np.float64)
 
 
 def _checked(y: np.ndarray) -> np.ndarray:

@@ -61,6 +61,32 @@ class Training:
     certificate: KinkCertificate | None
     is_over: bool
 
+    def shortfall(self, tol: float, certify: bool) -> str:
+        """How training ended before its goal, and what to change.
+
+        Parameters
+        ----------
+        tol : float
+            Share of its first norm to which the gradient was to fall.
+        certify : bool
+            Whether a certificate was the goal.
+
+        Returns
+        -------
+        str
+        """
+        remedy = "Raise alpha, or max_iter"
+        if self.certificate is not None:
+            what = f"without a certificate: {self.certificate.reason}"
+            remedy = "Raise max_iter, or change alpha"
+        elif certify:
+            what = f"before the kinks could be certified, with units of smoothing {self.smoothing:.3g}"
+        else:
+            share = self.last_norm / self.first_norm
+            what = f"with a gradient of {share:.3g} times its norm at the start, above tol={tol:g}"
+            remedy = "Raise max_iter, tol or alpha"
+        return f"training ended after {len(self.values) - 1} steps {what}. {remedy}."
+
 
 def train(
     objective: Any,
