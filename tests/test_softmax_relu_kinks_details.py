@@ -9,12 +9,17 @@ from underdetermined.objectives import SoftmaxReLU
 from underdetermined.softmax_relu import SoftmaxReLUStatus as Status
 from underdetermined.softmax_relu import certify
 from underdetermined.softmax_relu._options import SolverOptions
+from underdetermined.softmax_relu.kinks.curvature import reduced_curvature
 from underdetermined.softmax_relu.kinks.face import Face, follow, release
+from underdetermined.softmax_relu.kinks.geometry import group_kinks
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
+from underdetermined.softmax_relu.kinks.manifold_cg import manifold_newton_cg
 from underdetermined.softmax_relu.kinks.multipliers import _descend
 from underdetermined.softmax_relu.kinks.null_space import NullSpace
-from underdetermined.softmax_relu.kinks.projected_curvature import certify_by_products, projected_curvature
+from underdetermined.softmax_relu.kinks.projected_curvature import projected_curvature
 from underdetermined.softmax_relu.kinks.rounding import rounding
 from underdetermined.softmax_relu.kinks.walk import walk
+from underdetermined.softmax_relu.newton.cg_subproblem import KinkPreconditioner, truncated_cg
 from underdetermined.softmax_relu.newton.newton_cg import newton_cg
 from underdetermined.softmax_relu.newton.trust_region import trust_region_newton
 from underdetermined.softmax_relu.stages.continuation import continuation
@@ -52,17 +57,15 @@ def test_kinks_reached_together_hold_together():
     assert ray.crossed.size == 0
 
 
-@pytest.mark.parametrize(
-    ("gradient", "expected"), [([-0.5, 0.0], None), ([-1.5, 0.0], [True]), ([0.5, 0.0], [False])]
-)
+@pytest.mark.parametrize(("gradient", "expected"), [([-0.5, 0.0], None), ([-1.5, 0.0], True), ([0.5, 0.0], False)])
 def test_a_kink_is_released_to_the_side_its_multiplier_points_to(gradient, expected):
     problem = SoftmaxReLU([[2.0, 0.0]], [[0.0], [1.0]], [0.5, 0.5])
     face = Face.of(problem, np.zeros(1, dtype=bool), np.array([0]))
     # The multiplier is -g / 2, and its bounds are 0 and 1/2.
     point = SimpleNamespace(gradient=np.array(gradient), unit_slopes=np.array([0.5]))
     found = release(face, point, 1e-9)
-    assert (None if found is None else found.active.tolist()) == expected
-    assert found is None or found.pinned.size == 0
+    assert getattr(found, "active", None) == expected
+    assert getattr(found, "pinned", NONE).size == 0
 
 
 def test_rows_at_an_angle_of_1e_4_are_independent():
@@ -78,7 +81,9 @@ def diagonal(values):
     objective = SimpleNamespace(
         rows=lambda units: np.zeros((len(units), size)), row_norms=np.zeros(0), loss="squared", reg=0.0, n_hidden=0
     )
-    return SimpleNamespace(objective=objective, x=np.zeros(size), hessp=lambda v: values[:, np.newaxis] * v.reshape(size, -1))
+    return SimpleNamespace(
+        objective=objective, x=np.zeros(size), hessp=lambda v: values[:, np.newaxis] * v.reshape(size, -1)
+    )
 
 
 @pytest.mark.parametrize(("lowest", "sign"), [(-1e-3, -1), (1e-3, 1)])
@@ -92,7 +97,7 @@ def test_a_positive_bound_from_above_proves_nothing(lowest, sign):
     assert abs(found.value) <= 2e-3
 
 
-def stationary(rows, output, x, slopes, far, loss="squared", reg=0.0):
+def stationary(rows, output, x, slopes, far, loss="squared", **penalties):
     """A problem whose units have the given slopes at x, with `far` added to the logit slopes where no unit feels it."""
     rows, output, x = np.array(rows), np.array(output), np.array(x)
     f = np.exp(output @ np.maximum(rows @ x, 0.0))
@@ -100,7 +105,7 @@ def stationary(rows, output, x, slopes, far, loss="squared", reg=0.0):
     conditions = np.vstack([output.T, np.ones(len(f))])
     q = np.linalg.lstsq(conditions, np.append(slopes, 0.0), rcond=None)[0]
     q = q + far - np.linalg.pinv(conditions) @ (conditions @ far)
-    return SoftmaxReLU(rows, output, f - (q if loss == "kl" else q / f), loss=loss, reg=reg)
+    return SoftmaxReLU(rows, output, f - q / {"kl": 1.0, "squared": f}[loss], loss=loss, **penalties)
 
 
 # Columns of integers, and slopes of logits, which give both signs of curvature behind the kink of unit 0.
@@ -122,10 +127,10 @@ def test_a_multiplier_at_its_upper_bound_does_not_hide_the_active_side(turn, ben
     assert found.pinned.tolist() == [0]
     assert found.multipliers == pytest.approx([0.1])
     assert found.is_certified == (bend > 0.0)
-    direction = [0.0, 0.0] if bend > 0.0 else found.descent_direction * turn
     # On the other side of the kink the objective has a slope.
-    assert direction[0] >= 0.0
-    assert problem.value(x + 1e-4 * np.multiply(direction, turn)) < problem.value(x) or bend > 0.0
+    direction = {-1.0: found.descent_direction, 1.0: None}[bend]
+    assert direction is None or direction[0] * turn[0] > 0.0
+    assert direction is None or problem.value(x + 1e-4 * direction) < problem.value(x)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +148,83 @@ def test_multipliers_stop_at_the_first_bound_so_that_residuals_never_rise(matrix
     assert values.max() <= 1.0
     assert np.linalg.norm(offset + matrix @ values) < np.linalg.norm(offset + matrix @ start)
     assert not (free & ((values == 0.0) | (values == 1.0))).any()
+
+
+@pytest.mark.parametrize(("distance", "status"), [(1e-14, Status.KINKS), (1e-10, Status.SMOOTH), (1e-4, Status.SMOOTH)])
+def test_points_off_a_kink_by_more_than_rounding_are_not_said_to_be_on_it(distance, status):
+    # Units 0 and 1 share a row and nearly cancel, so that rounding of the gradient moves the minimiser by about 1e-7.
+    first, second, third = np.array([1.0, -1, 0, 0]), np.array([1.0, 1, -2, 0]), np.array([0.0, 0, 1, -1])
+    output = np.column_stack([first, -first + 1e-4 * second, third])
+    rows, x = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([distance, 1.0])
+    problem = stationary(rows, output, x, [0.02, -0.02, -0.04], np.zeros(4), loss="kl", weights=[0.0, 0.0, 0.2])
+    found = certify(problem, x)
+    assert found.status is status
+    assert found.pinned.tolist() == {Status.KINKS: [0, 1], Status.SMOOTH: []}[status]
+
+
+def test_a_concave_kink_is_refused_however_flat():
+    output = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+    x = np.array([0.0, 1.0])
+    problem = stationary(np.eye(2), output, x, [-1e-9, -0.01], np.zeros(4), loss="kl", reg=0.01)
+    found = certify(problem, x)
+    assert found.status is Status.LIMIT
+    assert found.slope == pytest.approx(-1e-9, rel=1e-3)
+    assert found.descent_direction == pytest.approx([1.0, 0.0], abs=1e-12)
+
+
+def test_a_decrease_that_a_small_residual_hides_is_told():
+    # Only the penalty sees the second parameter: going to 0 lowers the objective by reg x^2 / 2, at a slope of reg x = 1e-15.
+    rows, x = np.array([[1.0, 0.0]]), np.array([1.0, 100.0])
+    far = 1e-3 * np.array([1.0, 1.0, -2.0])
+    problem = stationary(rows, [[0.5], [-0.5], [0.0]], x, [-1e-17], far, loss="kl", reg=1e-17)
+    found = certify(problem, x)
+    assert found.status is Status.DEGENERATE
+    assert "may hide a decrease of 5e-14" in found.reason
+
+
+def test_an_indefinite_curvature_that_rounding_hides_is_not_called_positive():
+    # The Hessian is diag(1, -1e-18).
+    point = SimpleNamespace(
+        hessian=lambda basis: np.diag([1.0, -1e-18]),
+        centred_jacobian=lambda tangent: np.diag([1.0, 1e-9]) @ tangent,
+        curvature_weights=lambda: np.array([1.0, -1.0]),
+        kink_weights=lambda: None,
+        objective=SimpleNamespace(reg=0.0),
+    )
+    assert reduced_curvature(point, np.eye(2)).sign == 0
+    point.curvature_weights = lambda: np.array([1.0, 1.0])
+    found = reduced_curvature(point, np.eye(2))
+    assert (found.sign, found.n_flat) == (1, 0)
+    assert found.value == pytest.approx(1e-18)
+
+
+@pytest.mark.parametrize(("angle", "count"), [(0.0, 1), (2e-16, 1), (1e-12, 2), (1e-8, 2)])
+def test_kinks_coincide_up_to_rounding_only(angle, count):
+    rows = np.array([[1.0, 0.0], [-1.0, angle]])
+    groups = group_kinks(rows, np.ones(2), np.array([2.0, 3.0]))
+    assert len(groups.rows) == count
+    assert groups.slopes.sum() == 5.0
+
+
+@pytest.mark.parametrize("newton", [manifold_newton, manifold_newton_cg])
+@pytest.mark.parametrize("excess", [1e-3, 1e-5, 1e-7])
+def test_kinks_are_left_though_rounding_hides_the_decrease(newton, excess):
+    # Behind its kink unit 0 lowers the objective at a rate of 0.01 excess, and so by the square of that over twice the curvature.
+    output = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+    rows, x = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 1.0])
+    problem = stationary(rows, output, x, [-0.01 * excess, -0.01], np.zeros(4), loss="kl", reg=0.01)
+    run = newton(problem, x, np.array([0]))
+    assert run.is_converged
+    assert run.pinned.size == 0
+    assert run.x[0] > 0.0
+
+
+def test_products_of_numbers_that_underflow_end_quietly():
+    metric = KinkPreconditioner(np.array([[1.0, 0.0]]), np.array([1e8]), 0.5)
+    found = truncated_cg(
+        np.array([1e-155, 0.0]), lambda v: 1e9 * v, 1.0, metric=metric, forcing=0.1, floor=0.0, max_products=9
+    )
+    assert found.step == pytest.approx([-1e-164, 0.0], rel=1e-6)
 
 
 def test_points_beside_a_minimiser_by_more_than_rounding_are_refused():
@@ -183,25 +265,32 @@ def parabola(value, gradient):
 
     def at(x, smoothing=0.0):
         return SimpleNamespace(
-            x=x, value=value(x), gradient=gradient(x), hessian=lambda *_: np.eye(1), hessp=lambda v, *_: v, slopes=np.ones(1)
+            x=x,
+            value=value(x),
+            gradient=gradient(x),
+            hessian=lambda *_: np.eye(1),
+            hessp=lambda v, curvature: v,
+            kink_weights=lambda *_: None,
         )
 
-    return SimpleNamespace(at=at, A1=np.ones((1, 1)), reg=0.0, n_hidden=1, n_parameters=1, row_norms=np.ones(1))
+    return SimpleNamespace(at=at)
 
 
-def test_steps_that_rounding_hides_must_halve_the_gradient():
+@pytest.mark.parametrize("newton", [trust_region_newton, newton_cg])
+def test_steps_that_rounding_hides_must_halve_the_gradient(newton):
     stuck = parabola(lambda x: 1.0, lambda x: np.array([1e-8]))
-    run = trust_region_newton(stuck, np.zeros(1), gtol=1e-12, max_iter=5)
+    run = newton(stuck, np.zeros(1), smoothing=0.1, gtol=1e-12, max_iter=5)
     assert (run.reason, run.n_iter) == ("rounding", 0)
     falling = parabola(lambda x: 1.0, lambda x: 1e-8 + 0.9 * x)
-    assert trust_region_newton(falling, np.zeros(1), gtol=1e-12, max_iter=50).reason == "converged"
+    assert newton(falling, np.zeros(1), smoothing=0.1, gtol=1e-12, max_iter=50).reason == "converged"
 
 
-@pytest.mark.parametrize(("fall", "radius"), [(0.05, 0.25), (0.2, 1.0), (0.45, 1.0)])
-def test_a_step_that_brings_little_is_taken_and_shrinks_the_radius(fall, radius):
+@pytest.mark.parametrize("newton", [trust_region_newton, newton_cg])
+@pytest.mark.parametrize(("fall", "radius"), [(0.05, 0.25), (0.2, 1.0), (0.3, 1.0)])
+def test_a_step_that_brings_little_is_taken_and_shrinks_the_radius(newton, fall, radius):
     # The model promises 1/2 for a step of length 1.
     objective = parabola(lambda x: float(fall * x[0]), lambda x: np.ones(1))
-    run = trust_region_newton(objective, np.zeros(1), gtol=1e-12, max_iter=1)
+    run = newton(objective, np.zeros(1), smoothing=0.1, gtol=1e-12, max_iter=1)
     assert run.x == pytest.approx([-1.0])
     assert run.radius == pytest.approx(radius)
 
