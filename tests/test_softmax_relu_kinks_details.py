@@ -90,8 +90,6 @@ def diagonal(values):
 def test_a_positive_bound_from_above_proves_nothing(lowest, sign):
     values = np.append(lowest, np.linspace(0.01, 1.0, 399))
     point = diagonal(values)
-    product = point.hessp
-    point.hessp = lambda v: product(v).reshape(v.shape)
     found = projected_curvature(point, NONE)
     assert found.sign == sign
     assert abs(found.value) <= 2e-3
@@ -173,7 +171,7 @@ def test_a_concave_kink_is_refused_however_flat():
 
 
 def test_a_decrease_that_a_small_residual_hides_is_told():
-    # Only the penalty sees the second parameter: going to 0 lowers the objective by reg x^2 / 2, at a slope of reg x = 1e-15.
+    # Only the penalty sees the second parameter: going to 0 lowers the objective by reg x^2 / 2, at a slope of reg x.
     rows, x = np.array([[1.0, 0.0]]), np.array([1.0, 100.0])
     far = 1e-3 * np.array([1.0, 1.0, -2.0])
     problem = stationary(rows, [[0.5], [-0.5], [0.0]], x, [-1e-17], far, loss="kl", reg=1e-17)
@@ -209,7 +207,7 @@ def test_kinks_coincide_up_to_rounding_only(angle, count):
 @pytest.mark.parametrize("newton", [manifold_newton, manifold_newton_cg])
 @pytest.mark.parametrize("excess", [1e-3, 1e-5, 1e-7])
 def test_kinks_are_left_though_rounding_hides_the_decrease(newton, excess):
-    # Behind its kink unit 0 lowers the objective at a rate of 0.01 excess, and so by the square of that over twice the curvature.
+    # Behind its kink unit 0 lowers the objective at a rate of 0.01 excess: by the square of that over twice the curvature.
     output = [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
     rows, x = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 1.0])
     problem = stationary(rows, output, x, [-0.01 * excess, -0.01], np.zeros(4), loss="kl", reg=0.01)
