@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from softmax_relu_kink_problems import draw
 
 from underdetermined.objectives import SoftmaxReLU
 from underdetermined.softmax_relu import SoftmaxReLUStatus as Status
@@ -213,6 +214,14 @@ def test_kinks_are_left_though_rounding_hides_the_decrease(newton, excess):
     assert run.is_converged
     assert run.pinned.size == 0
     assert run.x[0] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("newton", "index"), [(manifold_newton, 7), (manifold_newton, 25), (manifold_newton_cg, 18), (manifold_newton_cg, 28)]
+)
+def test_rows_equal_to_many_digits_neither_hold_a_point_nor_hide_a_decrease(newton, index):
+    # Landing without a visible decrease, units that a direction moves by 1e-10, and residuals that must fall to rounding.
+    assert newton(*draw("nearly repeated rows", index)).is_converged
 
 
 def test_products_of_numbers_that_underflow_end_quietly():
