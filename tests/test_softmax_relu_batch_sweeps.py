@@ -8,6 +8,7 @@ import pytest
 
 from underdetermined.objectives import SoftmaxReLUBatch
 from underdetermined.softmax_relu._options import SolverOptions
+from underdetermined.softmax_relu.kinks.manifold import manifold_newton
 from underdetermined.softmax_relu.newton.batch_cg import BatchMetric
 from underdetermined.softmax_relu.stages import batch as stage
 from underdetermined.softmax_relu.stages.batch import solve_batch
@@ -142,3 +143,21 @@ def test_the_lower_end_of_two_is_kept(monkeypatch):
         first = replace(found, value=found.value + shift, x=np.full(10, 7.0))
         monkeypatch.setattr(stage, "continuation", lambda *_, **__: found)
         assert (state._again(0, first).x[0] == 7.0) == is_first
+
+
+def test_units_within_a_few_of_the_last_smoothings_are_pinned(monkeypatch):
+    batch, X = draw(2)
+    state, seen = prepared(batch, X, smoothing=0.01), []
+    widths = 10.0 * state.smoothing
+    state.smoothing *= 0.4
+
+    def steps(objective, x, pinned, **options):
+        seen.append(pinned)
+        return manifold_newton(objective, x, pinned, **options)
+
+    monkeypatch.setattr(stage, "manifold_newton", steps)
+    for j in range(2):
+        z = batch.A1 @ state.X[:, j]
+        state._settle(j)
+        np.testing.assert_array_equal(seen[-1], np.flatnonzero(np.abs(z) <= widths[j] * (1.0 + 1e-12)))
+        assert 0 < len(seen[-1]) < 20

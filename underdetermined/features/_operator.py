@@ -50,7 +50,8 @@ class FeatureOperator(LinearOperator):
                 f"X must have shape (n_samples, {feature_map.n_inputs}) to match the weights, got shape {X.shape}."
             )
         norm = largest_row_norm(X)
-        if not np.isfinite(norm):
+        # Finite rows may have norms that overflow.
+        if not (np.isfinite(norm) or np.isfinite(largest(X))):
             raise ValueError("X contains NaN or infinity; remove or impute the rows that do.")
         # No entry of X @ weights + biases is larger (Cauchy-Schwarz). A row shift needs room to be subtracted.
         reach, shift = norm * feature_map.largest_weight_norm + largest(feature_map.biases), feature_map.row_shift
