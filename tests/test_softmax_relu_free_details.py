@@ -46,6 +46,15 @@ def test_steps_that_raise_the_loss_are_refused():
     assert not far.improves(before)
 
 
+@pytest.mark.parametrize(("hidden", "expected"), [(1e-17, 0.0), (1e-3, 1e-3)])
+def test_units_positive_by_rounding_alone_are_zero(hidden, expected):
+    # The slope at 0 is 0.2 / sqrt(2) > 0.
+    column = np.array([[1.0], [-1.0]]) / np.sqrt(2.0)
+    found = minimise_hidden(column, np.array([0.4, 0.6]), "kl", np.array([hidden]), max_iter=0)
+    assert found.hidden.tolist() == [expected]
+    assert found.is_stationary == (expected == 0.0)
+
+
 def test_where_the_model_falls_both_ways_its_positive_part_makes_the_step():
     b, hidden, damping = np.array([-0.6, 0.8, 0.8]), np.array([0.3]), 1e-3
     f = softmax(0.3 * ALONG)

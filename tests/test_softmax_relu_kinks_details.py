@@ -58,6 +58,18 @@ def test_kinks_reached_together_hold_together():
     assert ray.crossed.size == 0
 
 
+def test_a_ray_may_end_at_its_first_kink():
+    problem = SoftmaxReLU([[1.0], [-1.0]], np.eye(2), [0.5, 0.5])
+    face = Face.of(problem, np.array([False, True]), NONE)
+    point = SimpleNamespace(
+        x=np.zeros(1), z=np.array([-1.0, 2.0]), gradient=np.array([-1.0]), unit_slopes=np.array([-1.0, 0.5])
+    )
+    whole, first = (follow(face, point, np.array([4.0]), 4.0, is_first=is_first) for is_first in (False, True))
+    assert (whole.length, whole.crossed.tolist()) == (1.0, [0, 1])
+    assert (first.length, first.promised) == pytest.approx((0.25, 1.0))
+    assert (first.crossed.tolist(), first.held.tolist()) == ([], [0])
+
+
 @pytest.mark.parametrize(("gradient", "expected"), [([-0.5, 0.0], None), ([-1.5, 0.0], True), ([0.5, 0.0], False)])
 def test_a_kink_is_released_to_the_side_its_multiplier_points_to(gradient, expected):
     problem = SoftmaxReLU([[2.0, 0.0]], [[0.0], [1.0]], [0.5, 0.5])
@@ -230,6 +242,16 @@ def test_products_of_numbers_that_underflow_end_quietly():
         np.array([1e-155, 0.0]), lambda v: 1e9 * v, 1.0, metric=metric, forcing=0.1, floor=0.0, max_products=9
     )
     assert found.step == pytest.approx([-1e-164, 0.0], rel=1e-6)
+
+
+def test_the_curvature_beside_a_kink_without_slope_is_that_of_its_lower_side():
+    # On the active side the Hessian gains sum of p v^2 = 2 (f_0^2 - 0.1) along the first parameter.
+    x, far = np.array([0.0, 1.0]), 0.1 * np.array([-1.0, -1.0, 1.0, 1.0])
+    output = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    found = certify(stationary(np.eye(2), output, x, [0.0, -0.2], far, reg=0.2), x)
+    share = 1.0 / (2.0 + np.exp(1.0) + np.exp(-1.0))
+    assert found.status is Status.KINKS
+    assert found.curvature == pytest.approx(0.2 + 2.0 * (share**2 - 0.1), rel=1e-12)
 
 
 def test_points_beside_a_minimiser_by_more_than_rounding_are_refused():
