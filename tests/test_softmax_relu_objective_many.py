@@ -75,6 +75,7 @@ def test_a_part_of_a_batch(columns):
     which = np.arange(7)[np.asarray(columns, dtype=None if len(columns) else int)]
     part = batch.select(which)
     np.testing.assert_array_equal(part.B, batch.B[:, which])
+    np.testing.assert_array_equal(batch.select(np.isin(np.arange(7), which)).B, batch.B[:, np.sort(which)])
     assert part.A2 is batch.A2
     np.testing.assert_allclose(
         part.value(points[:, which], smoothing[which]), batch.value(points, smoothing)[which], rtol=1e-14

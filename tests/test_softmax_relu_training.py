@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.exceptions import DataConversionWarning
 
 from underdetermined import blocks
 from underdetermined.estimators import SoftmaxReLURegressor, _softmax_relu_training
@@ -98,3 +99,13 @@ def test_logits_that_overflow_are_refused():
         network.predict(far)
     with pytest.raises(OverflowError, match="so large that X @ weights may overflow"):
         network.predict(np.full((1, 3), 1.3e308))
+
+
+def test_a_column_of_labels_without_some_is_scored_by_those_of_the_fit():
+    rng = np.random.default_rng(6)
+    X, labels = rng.standard_normal((30, 3)), rng.integers(3, size=30)
+    network = SoftmaxReLURegressor(width=8, alpha=0.01, random_state=0).fit(X, labels)
+    some = labels < 2
+    with pytest.warns(DataConversionWarning):
+        score = network.score(X[some], labels[some, np.newaxis])
+    assert score == network.score(X[some], labels[some])
