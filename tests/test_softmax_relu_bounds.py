@@ -229,3 +229,17 @@ def test_what_overflows_is_infinite(loss, scale):
     assert hessian_lipschitz(objective) == hessian_lipschitz(objective, smoothing=1e-200) == np.inf
     assert hessian_lipschitz(objective, x) == np.inf
     assert basin_radius(objective, x) == 0.0
+
+
+@pytest.mark.parametrize("smoothing", [1e-3, 0.1, 0.5])
+def test_the_constant_of_one_smoothed_unit_in_closed_form(smoothing):
+    """Two classes and one unit: each term of the third derivative at its largest, and the sum is not exceeded."""
+    objective = SoftmaxReLU([[1.0]], [[1.0], [0.0]], [0.0, 1.0], loss="kl")
+    root = 6.0 * np.sqrt(3.0)
+    expected = 1.0 / root + 3.0 * 0.25 / (4.0 * smoothing) + 1.0 / (root * smoothing**2)
+    constant = hessian_lipschitz(objective, smoothing=smoothing)
+    assert constant == pytest.approx(expected, rel=1e-12)
+    grid = smoothing * np.linspace(-8.0, 8.0, 401)
+    hessians = np.array([objective.at([z], smoothing).hessian()[0, 0] for z in grid])
+    found = np.abs(np.diff(hessians) / np.diff(grid)).max() / constant
+    assert 0.2 < found <= 1.0

@@ -159,6 +159,8 @@ def test_the_linear_parts_of_a_shared_layer(loss):
     basis = np.random.default_rng(0).normal(size=(len(x), 3))
     hessian = point.hessian()
     np.testing.assert_allclose(point.hessian(basis=basis), basis.T @ hessian @ basis, atol=1e-11)
+    np.testing.assert_array_equal(hessian, hessian.T)
+    np.testing.assert_array_equal(point.hessian(basis=basis), point.hessian(basis=basis).T)
     jacobian = point.centred_jacobian()
     made = jacobian.T * point.curvature_weights() @ jacobian + rows.T @ sparse.diags_array(point.kink_weights()) @ rows
     np.testing.assert_allclose(made + 0.1 * np.eye(len(x)), hessian, atol=1e-12)
