@@ -48,7 +48,7 @@ def draw(n, m, d, density, loss, reg, seed):
     rng = np.random.default_rng(seed)
     scale = 1.0 / np.sqrt(density * d)
     A1 = sparse.random_array(
-        (n, d), density=density, rng=rng, data_sampler=lambda size: scale * rng.standard_normal(size), format="csr"
+        (n, d), density=density, random_state=rng, data_sampler=lambda size: scale * rng.standard_normal(size), format="csr"
     )
     A2 = rng.standard_normal((m, n))
     A2 *= 2.0 / np.sqrt(n)

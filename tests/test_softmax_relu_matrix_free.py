@@ -273,7 +273,7 @@ def test_a_vertex_has_no_curvature_to_look_at():
 @pytest.mark.parametrize("loss", ["squared", "kl"])
 def test_a_sparse_problem_is_certified_like_a_dense_one(loss):
     rng = np.random.default_rng(50)
-    A1 = sparse.random_array((120, 30), density=0.2, rng=rng, data_sampler=rng.standard_normal, format="csr")
+    A1 = sparse.random_array((120, 30), density=0.2, random_state=rng, data_sampler=rng.standard_normal, format="csr")
     A2, b = 0.2 * rng.standard_normal((40, 120)), rng.dirichlet(np.ones(40))
     problem = SoftmaxReLU(A1, A2, b, loss=loss, reg={"squared": 1e-5, "kl": 1e-3}[loss])
     run = continuation(problem, rng.standard_normal(30), **MATRIX_FREE)

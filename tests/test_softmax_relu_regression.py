@@ -243,7 +243,7 @@ def test_more_starts_include_those_of_fewer():
 def test_large_sparse_layers_take_products_alone(monkeypatch):
     monkeypatch.setattr("underdetermined.softmax_relu._regression._DENSE_ENTRIES", 0)
     rng = np.random.default_rng(5)
-    A1 = sparse.random_array((300, 60), density=0.1, rng=rng, data_sampler=rng.standard_normal, format="csr")
+    A1 = sparse.random_array((300, 60), density=0.1, random_state=rng, data_sampler=rng.standard_normal, format="csr")
     A2, b = rng.normal(size=(40, 300)) / 10.0, rng.dirichlet(np.ones(40))
     result = softmax_relu_regression(A1, A2, b, loss="kl", reg=1e-2, random_state=0)
     assert result.success
