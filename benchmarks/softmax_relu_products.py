@@ -38,7 +38,8 @@ def problem(d, n, m, density=None):
     rng = np.random.default_rng(100)
     hidden = rng.standard_normal((n, d)) / np.sqrt(d)
     if density is not None:
-        hidden = sparse.random_array((n, d), density=density, random_state=rng, data_sampler=rng.standard_normal, format="csr")
+        entries = {"random_state": rng, "data_sampler": rng.standard_normal}
+        hidden = sparse.random_array((n, d), density=density, format="csr", **entries)
     layers = hidden, 2.0 * rng.standard_normal((m, n)) / np.sqrt(n)
     return *layers, rng.dirichlet(np.ones(m)), rng.standard_normal(d), rng.standard_normal(d)
 
