@@ -347,3 +347,11 @@ def test_a_stage_gives_up_after_200_steps():
 
     continuation(problem, np.array([0.3, 0.2]), newton=newton, options=SolverOptions(maxiter=5000))
     assert set(limits) == {200}
+
+
+def test_beside_a_concave_kink_that_rounding_cannot_exclude_nothing_is_certified():
+    # Off its kink the second unit matters to the penalty alone, whose gradient there is 1e-19; on it, it lowers the loss.
+    problem = SoftmaxReLU(np.eye(2), [[1, 0], [0, 1], [0, 0]], [0.5, 0.3, 0.2], loss="kl", reg=1e-10)
+    found = certify(problem, [np.log(2.0) * (1.0 - 4e-10), -1e-9])
+    assert (int(found.status), found.slope) == (5, pytest.approx(0.25 - 0.3, abs=1e-9))
+    np.testing.assert_allclose(found.descent_direction, [0.0, 1.0], atol=1e-9)

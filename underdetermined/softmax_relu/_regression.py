@@ -71,9 +71,9 @@ def softmax_relu_regression(
     loss : {"squared", "kl"}, default="squared"
         Distance between f and b.
     reg : float, default=0.0
-        lambda >= 0.
+        lambda >= 0, the weight of the penalty on x.
     weights : array_like of shape (n,), a number or None, default=None
-        w; None means 0.
+        w, the weights of the penalty on A1 x; None means 0.
     x0 : array_like of shape (d,) or (d, N), or None, default=None
         First start. None draws it.
     n_starts : int, default=1
