@@ -24,10 +24,10 @@ FloatArray = NDArray[np.float64]
 
 # Each stage halves the smoothing: the tangent of the path then lands where one Newton step is enough.
 _FACTOR = 0.5
-# A stage ends where the gradient is this share of the terms that cancel in it.
-_STAGE_TOL = 0.03
+# A stage ends where the gradient is this share of the terms that cancel in it; a smaller one once kinks are tried.
+_STAGE_TOL, _TRIAL_TOL = 0.03, 1e-3
 # Terms are not taken to be smaller than this share of the largest ones of earlier stages.
-_SMALLEST_TERMS = 1e-3
+_SMALLEST_TERMS = 1e-6
 # Logits that differ by more than this leave no gradient to follow: the smooth stages then begin nearer to 0.
 _SPREAD = 50.0
 _MAX_SHRINKS = 100
@@ -273,11 +273,12 @@ class _Search:
 
     def _stages(self, x: FloatArray, smoothing: float) -> _Candidate:
         """Follow the path of smoothed minimisers until its kinks give a certificate, or lead no lower."""
-        last, trial = _LAST * smoothing, _FIRST_TRIAL * smoothing
+        last, first = _LAST * smoothing, _FIRST_TRIAL * smoothing
+        trial = first
         previous: tuple[FloatArray, float] | None = None
         lowest, near = np.inf, np.zeros(0, dtype=np.intp)
         while True:
-            run = self._stage(x, smoothing)
+            run = self._stage(x, smoothing, _STAGE_TOL if smoothing > first else _TRIAL_TOL)
             before, near = near, self._identify(run.x, smoothing)
             is_steady = len(np.setxor1d(before, near)) <= _MAX_CHANGED + _SHARE_CHANGED * len(near)
             if (smoothing <= trial and is_steady) or smoothing <= last:
@@ -289,7 +290,7 @@ class _Search:
             x = self._predict(run, previous, smoothing, smaller)
             previous, smoothing = (run.x, smoothing), smaller
 
-    def _stage(self, x: FloatArray, smoothing: float) -> TrustRegionResult:
+    def _stage(self, x: FloatArray, smoothing: float, share: float) -> TrustRegionResult:
         point = self._objective.at(x, smoothing)
         terms = vector_norm(point.slopes * point.unit_slopes * self._objective.row_norms)
         terms += vector_norm(point.gradient_of_penalty)
@@ -298,7 +299,7 @@ class _Search:
             self._objective,
             x,
             smoothing=smoothing,
-            gtol=_STAGE_TOL * max(terms, _SMALLEST_TERMS * self._largest_terms),
+            gtol=share * max(terms, _SMALLEST_TERMS * self._largest_terms),
             radius=max(self._radius, _SMALLEST_RADIUS * self._first_radius),
             max_iter=min(self._options.maxiter - self._n_iter, _MAX_ON_STAGE),
             eta=self._options.eta,
