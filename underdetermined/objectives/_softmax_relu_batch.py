@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_finite, check_number
+from underdetermined._validation import check_finite
 from underdetermined.objectives._softmax_relu_checks import (
     check_active,
     check_distributions,
-    check_hidden_matrix,
-    check_loss,
-    check_output_matrix,
-    check_unit_weights,
     check_vector,
 )
 from underdetermined.objectives._softmax_relu_layers import SoftmaxReLULayers
@@ -81,14 +77,11 @@ class SoftmaxReLUBatch(SoftmaxReLULayers):
         self, A1: Any, A2: ArrayLike, B: ArrayLike, *, loss: str = "squared", reg: float = 0.0, weights: Any = None
     ) -> None:
         """Validate and convert the arguments."""
-        hidden = check_hidden_matrix(A1, "A1")
-        output = check_output_matrix(A2, hidden.shape[0], "A2", f"A1 has {hidden.shape[0]} rows")
-        loss = check_loss(loss)
-        targets = check_distributions(B, len(output), loss, "B")
+        self._store_layers(A1, A2, loss, reg, weights)
+        targets = check_distributions(B, self.n_outputs, self.loss, "B")
         if targets.ndim != 2:
-            raise ValueError(f"B has shape {targets.shape}: pass one problem in each column, shape ({len(output)}, N)")
-        units = check_unit_weights(weights, hidden.shape[0])
-        self._store(A1=hidden, A2=output, B=targets, loss=loss, reg=check_number(reg, "reg"), weights=units)
+            raise ValueError(f"B has shape {targets.shape}: pass one problem in each column, shape ({self.n_outputs}, N)")
+        self._store(B=targets)
 
     @property
     def targets(self) -> FloatArray:

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from underdetermined._linalg import column_norms
+from underdetermined._validation import check_number
 from underdetermined.objectives._loss import quiet
+from underdetermined.objectives._softmax_relu_checks import (
+    check_hidden_matrix,
+    check_loss,
+    check_output_matrix,
+    check_unit_weights,
+)
 from underdetermined.objectives._softmax_relu_terms import inner
 
 FloatArray = NDArray[np.float64]
@@ -21,8 +28,17 @@ class SoftmaxReLULayers:
 
     A1: Any
     A2: Any
+    loss: str
     reg: float
     weights: Any
+
+    def _store_layers(self, A1: Any, A2: ArrayLike, loss: str, reg: float, weights: Any) -> None:
+        """Check and store all but the targets."""
+        hidden = check_hidden_matrix(A1, "A1")
+        n_units = hidden.shape[0]
+        output = check_output_matrix(A2, n_units, "A2", f"A1 has {n_units} rows")
+        units = check_unit_weights(weights, n_units)
+        self._store(A1=hidden, A2=output, loss=check_loss(loss), reg=check_number(reg, "reg"), weights=units)
 
     def _store(self, **values: Any) -> None:
         # The classes are frozen.

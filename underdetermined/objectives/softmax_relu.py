@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from underdetermined._validation import check_number
 from underdetermined.objectives._softmax_relu_checks import (
     check_active,
     check_distributions,
-    check_hidden_matrix,
-    check_loss,
-    check_output_matrix,
     check_smoothing,
-    check_unit_weights,
     check_vector,
 )
 from underdetermined.objectives._softmax_relu_layers import SoftmaxReLULayers
@@ -84,14 +79,11 @@ class SoftmaxReLU(SoftmaxReLULayers):
         self, A1: Any, A2: ArrayLike, b: ArrayLike, *, loss: str = "squared", reg: float = 0.0, weights: Any = None
     ) -> None:
         """Validate and convert the arguments."""
-        hidden = check_hidden_matrix(A1, "A1")
-        output = check_output_matrix(A2, hidden.shape[0], "A2", f"A1 has {hidden.shape[0]} rows")
-        loss = check_loss(loss)
-        targets = check_distributions(b, len(output), loss, "b")
+        self._store_layers(A1, A2, loss, reg, weights)
+        targets = check_distributions(b, self.n_outputs, self.loss, "b")
         if targets.ndim != 1:
-            raise ValueError(f"b has shape {targets.shape}: pass one distribution, shape ({len(output)},)")
-        units = check_unit_weights(weights, hidden.shape[0])
-        self._store(A1=hidden, A2=output, b=targets, loss=loss, reg=check_number(reg, "reg"), weights=units)
+            raise ValueError(f"b has shape {targets.shape}: pass one distribution, shape ({self.n_outputs},)")
+        self._store(b=targets)
 
     @property
     def targets(self) -> FloatArray:
